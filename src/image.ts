@@ -1,0 +1,229 @@
+/** Architectures a bundle can be for, in the words of the kernel and of Firecracker. */
+export type Arch = 'x86_64' | 'aarch64';
+
+/** File systems a root image can hold. */
+export type RootfsType = 'ext4' | 'squashfs';
+
+/**
+ * What a bundle was asked for as. `latest` and `lts` are sets of Firecracker's CI bucket, `hosted` comes from a manifest,
+ * `ci` is a set of the bucket that was named (`v1.15`, `20260923-6f82ac4cf331-0`), `debian` is built here, `custom` comes
+ * from a source the caller brought along.
+ */
+export type BaseImagePreset = 'latest' | 'lts' | 'hosted' | 'ci' | 'debian' | 'custom';
+
+export type ArtifactRole = 'kernel' | 'initrd' | 'rootfs';
+
+/**
+ * Where the belief in the digests comes from, strongest first: `pinned` by the caller, `signed`, `published` in a manifest
+ * that came over TLS or from this disk, `first-use` when there was nothing to compare with.
+ */
+export type Trust = 'pinned' | 'signed' | 'published' | 'first-use';
+
+/** Where warnings and notes go. The library never prints. */
+export interface Logger {
+  warn(message: string): void;
+  info(message: string): void;
+}
+
+export type ProgressEvent =
+  /** A reference is being resolved. */
+  | { readonly phase: 'resolve'; readonly reference: string }
+  /** Words about a step that has no byte count: a build, a wait for another process. */
+  | { readonly phase: 'step'; readonly message: string }
+  /** Bytes of one artifact have been written and hashed; `bytes` counts up, `totalBytes` is absent when nobody said. */
+  | {
+      readonly phase: 'fetch';
+      readonly role: ArtifactRole;
+      readonly fileName: string;
+      readonly bytes: number;
+      readonly totalBytes?: number;
+    };
+
+export type OnProgress = (event: ProgressEvent) => void;
+
+/** What every operation that takes time is given: how to stop it and where its words go. */
+export interface Context {
+  readonly signal?: AbortSignal | undefined;
+  readonly logger: Logger;
+  readonly onProgress: OnProgress;
+}
+
+/** How an image is asked for: the scheme picks the source, the locator is that source's business. */
+export interface ImageReference {
+  /** Name of the source: `firecracker-ci`, `hosted-manifest`, `debian`, … */
+  readonly scheme: string;
+  readonly locator: string;
+}
+
+/** A half-open range of bytes, `end` absent for "to the end". */
+export interface ByteRange {
+  readonly start: number;
+  readonly end?: number;
+}
+
+/** One file of an image, not on this disk yet: what its bytes must be, and how to begin reading them. */
+export interface Artifact {
+  /** A plain name, safe as a file name inside the bundle. */
+  readonly fileName: string;
+  /**
+   * Names the content when no digest does: two artifacts with one identity hold the same bytes (an URL with its ETag and
+   * size, a package set, a local file with its size and time).
+   */
+  readonly identity: string;
+  /** Lower-case hex; absent when nobody published one. */
+  readonly sha256?: string;
+  /** Exact size; absent when nobody said. */
+  readonly bytes?: number;
+  /** Begins reading. The stream is to be read to its end or destroyed. Never writes a file of the cache. */
+  open(context: Context, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
+}
+
+export interface Artifacts {
+  readonly kernel: Artifact;
+  readonly rootfs: Artifact;
+  readonly initrd?: Artifact;
+}
+
+/** Where a bundle came from, as it is recorded in it. */
+export type BaseImageSource =
+  | {
+      readonly type: 'firecracker-ci';
+      readonly bucketUrl: string;
+      /** The folder of the set, with its trailing slash. */
+      readonly prefix: string;
+      readonly kernelKey: string;
+      readonly rootfsKey: string;
+    }
+  | {
+      readonly type: 'hosted-manifest';
+      readonly manifestUrl?: string;
+      readonly manifestPath?: string;
+      readonly kernelUrl?: string;
+      readonly rootfsUrl?: string;
+      readonly initrdUrl?: string;
+      readonly kernelSourcePath?: string;
+      readonly rootfsSourcePath?: string;
+      readonly initrdSourcePath?: string;
+    }
+  | {
+      readonly type: 'debian';
+      readonly suite: string;
+      /** `name=version` of every package in kernel, initrd and root file system, sorted. */
+      readonly packages: readonly string[];
+    }
+  | { readonly type: 'custom'; readonly scheme: string; readonly locator: string };
+
+/** What is known of an image whether or not it is on this disk. */
+export interface ImageFacts {
+  /** The reference as text, as it would be typed. */
+  readonly reference: string;
+  readonly preset: BaseImagePreset;
+  readonly bundleId: string;
+  readonly arch: Arch;
+  /** Folder name of a CI set (`v1.15`, `20260923-6f82ac4cf331-0`); `hosted`, `debian` or `custom` for other sources. */
+  readonly ciVersion: string;
+  /** The Firecracker release the image is meant for, `vX.Y.Z`. */
+  readonly firecrackerVersion: string;
+  readonly rootfsType: RootfsType;
+  readonly rootfsIsReadOnly: boolean;
+  /** Kernel arguments as Firecracker without PCI takes them; what another machine needs is added in `vmm/`. */
+  readonly bootArgs: string;
+  readonly source: BaseImageSource;
+  readonly trust: Trust;
+}
+
+/** An image that was found and not downloaded. */
+export interface ResolvedImage {
+  readonly facts: ImageFacts;
+  readonly artifacts: Artifacts;
+}
+
+export interface BundleChecksums {
+  readonly kernelSha256: string;
+  readonly rootfsSha256: string;
+  readonly initrdSha256?: string;
+}
+
+export interface BundleSizes {
+  readonly kernelBytes: number;
+  readonly rootfsBytes: number;
+  readonly initrdBytes?: number;
+}
+
+/** A kernel and a root file system on this disk, verified, immutable (every file is 0444), with what is needed to boot them. */
+export interface Bundle extends ImageFacts {
+  /** Absolute, like every path here. */
+  readonly bundleDir: string;
+  readonly kernelImagePath: string;
+  readonly rootfsPath: string;
+  readonly initrdPath?: string;
+  /** Lower-case hex SHA-256 of the stored files. */
+  readonly checksums: BundleChecksums;
+  readonly sizes: BundleSizes;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** ISO 8601; equal to `createdAt` until the bundle is handed out again. Best effort on a read-only cache. */
+  readonly lastAccessedAt: string;
+}
+
+export interface ResolveRequest extends Context {
+  readonly arch: Arch;
+}
+
+/** A place images come from. Adding one is adding a file to `sources/`, or handing an object to `BaseImageManager`. */
+export interface ImageSource {
+  /** The word before the colon in a reference. */
+  readonly scheme: string;
+  /**
+   * False for a source whose images are built here: once built, the remembered answer is given until a fetch is forced.
+   * True for all others: their references are looked up on every call.
+   */
+  readonly asksEveryTime: boolean;
+  /** Finds the image: network, no disk. Rejects with a `SmartVMError`. */
+  resolve(locator: string, request: ResolveRequest): Promise<ResolvedImage>;
+}
+
+/** What a manager tells the sources that it makes. */
+export interface SourceSettings {
+  /** Address of an S3 bucket laid out like Firecracker's, without a trailing slash. */
+  readonly bucketUrl: string;
+  /** Address that redirects to the newest Firecracker release. */
+  readonly releasesUrl: string;
+  /** Origins (`http://mirror.lan:8080`) that may be spoken to without TLS. */
+  readonly allowHttp: readonly string[];
+}
+
+/** The kernel arguments of a bundle that names none (Firecracker's getting-started guide, v1.7 to v1.12). */
+export function bootArgsFor(arch: Arch, rootfsType: RootfsType, rootfsIsReadOnly: boolean): string {
+  const console = arch === 'aarch64' ? 'keep_bootcon console=ttyS0' : 'console=ttyS0';
+  const root = rootfsType === 'squashfs' ? ' ro rootfstype=squashfs' : rootfsIsReadOnly ? ' ro' : '';
+  return `${console} reboot=k panic=1 pci=off${root}`;
+}
+
+/** True for a name an artifact may have: letters, digits, `.`, `_`, `-`, at most 128 of them, not `.` and not `..`. */
+export function isPlainName(name: string): boolean {
+  return /^[A-Za-z0-9._-]{1,128}$/.test(name) && name !== '.' && name !== '..';
+}
+
+/** True for a name that a bundle may have: a plain name without a leading dot. */
+export function isBundleId(name: string): boolean {
+  return isPlainName(name) && !name.startsWith('.');
+}
+
+/** The last segment of the path of an URL, a key or a file; may be empty. Escapes are not decoded. */
+export function lastSegment(location: string): string {
+  const path = URL.canParse(location) ? new URL(location).pathname : location;
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Any text as a plain name: foreign characters become `_`, what leaves nothing usable becomes `artifact`. */
+export function toPlainName(text: string): string {
+  const plain = text.replace(/[^A-Za-z0-9._-]/g, '_');
+  return isPlainName(plain) ? plain : 'artifact';
+}
+
+/** The architecture of this machine, or `undefined` where no microVM runs. */
+export function hostArch(): Arch | undefined {
+  if (process.arch === 'x64') return 'x86_64';
+  return process.arch === 'arm64' ? 'aarch64' : undefined;
+}

@@ -1,0 +1,36 @@
+import { SmartVMError } from './errors.ts';
+import type { ImageReference } from './image.ts';
+
+/** Names of sets in Firecracker's CI bucket: presets, `vX.Y`, and dated sets, whole or by their day. */
+const CI_SET = /^(?:latest|lts|v\d+\.\d+|\d{8}(?:-[0-9a-f]{12}-\d+)?)$/;
+/** `scheme` or `scheme:locator`, as the name of a source is spelled. */
+const NAMED_SOURCE = /^([a-z][a-z0-9-]*)(?::(.*))?$/s;
+
+/**
+ * Reads a reference as it is typed: `latest`, `lts`, `v1.15`, `20260923-6f82ac4cf331-0`, `./m.json`,
+ * `https://host/m.json`, `debian`, `debian:bookworm`, `<source>:<locator>`.
+ *
+ * @throws SmartVMError `INVALID_BASE_IMAGE_REFERENCE` when the text is none of these.
+ */
+export function parseReference(text: string): ImageReference {
+  if (CI_SET.test(text)) return { scheme: 'firecracker-ci', locator: text };
+  if (/^https?:\/\//i.test(text)) return { scheme: 'hosted-manifest', locator: text };
+  if (/^(?:\.{0,2}\/)/.test(text) || text.endsWith('.json')) return { scheme: 'hosted-manifest', locator: text };
+  const named = NAMED_SOURCE.exec(text);
+  if (named?.[1] === undefined || text.includes('://')) throw unreadable(text);
+  return { scheme: named[1], locator: named[2] ?? '' };
+}
+
+/** The inverse of `parseReference`: the shortest text that reads as this reference. */
+export function formatReference({ scheme, locator }: ImageReference): string {
+  if (scheme === 'firecracker-ci' || scheme === 'hosted-manifest') return locator;
+  return locator === '' ? scheme : `${scheme}:${locator}`;
+}
+
+function unreadable(text: string): SmartVMError {
+  return new SmartVMError(
+    `Failed to read the image reference ${JSON.stringify(text.slice(0, 200))}: it is neither the name of an image nor a manifest`,
+    'INVALID_BASE_IMAGE_REFERENCE',
+    { hint: 'Use latest, lts, v1.15, a dated set, debian[:suite], ./file.manifest.json or https://host/file.manifest.json.' },
+  );
+}
