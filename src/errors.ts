@@ -67,6 +67,13 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+export interface IntentOptions {
+  /** The way out, where the failure beneath names none. */
+  readonly hint?: string;
+  /** Codes beneath that already say what the user wanted: they pass through as they are. */
+  readonly passing?: readonly SmartVMErrorCode[];
+}
+
 /**
  * Runs `work` and says what it was for when it fails: `Failed to <intent>: <what happened>`, with the failure as cause.
  * The hint and `retryable` of a `SmartVMError` beneath are kept. Cancellation passes through.
@@ -75,13 +82,14 @@ export async function withIntent<T>(
   intent: string,
   code: SmartVMErrorCode,
   work: () => Promise<T>,
-  hint?: string,
+  { hint, passing = [] }: IntentOptions = {},
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (isAbortError(error)) throw error;
     const known = error instanceof SmartVMError ? error : undefined;
+    if (known !== undefined && passing.includes(known.code)) throw known;
     const way = known?.hint ?? hint;
     throw new SmartVMError(`Failed to ${intent}: ${messageOf(error)}`, code, {
       cause: error,

@@ -179,6 +179,8 @@ export interface ImageSource {
    * True for all others: their references are looked up on every call.
    */
   readonly asksEveryTime: boolean;
+  /** True when this locator is resolved without the network, so that an offline call may do it. Absent: never. */
+  resolvesOffline?(locator: string): boolean;
   /** Finds the image: network, no disk. Rejects with a `SmartVMError`. */
   resolve(locator: string, request: ResolveRequest): Promise<ResolvedImage>;
 }

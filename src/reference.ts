@@ -31,6 +31,8 @@ function unreadable(text: string): SmartVMError {
   return new SmartVMError(
     `Failed to read the image reference ${JSON.stringify(text.slice(0, 200))}: it is neither the name of an image nor a manifest`,
     'INVALID_BASE_IMAGE_REFERENCE',
-    { hint: 'Use latest, lts, v1.15, a dated set, debian[:suite], ./file.manifest.json or https://host/file.manifest.json.' },
+    {
+      hint: 'Use latest, lts, v1.15, a dated set, debian[:suite], ./file.manifest.json or https://host/file.manifest.json.',
+    },
   );
 }

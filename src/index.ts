@@ -1,0 +1,38 @@
+export { BaseImageManager, type PruneBaseImagesOptions, type VerifyReport } from './manager.ts';
+export type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
+export type { PruneEntry, PruneReport } from './store/bundle-store.ts';
+export { SmartVMError, type SmartVMErrorCode, type SmartVMErrorOptions } from './errors.ts';
+export { formatReference, parseReference } from './reference.ts';
+export { bootArgsFor, hostArch } from './image.ts';
+export type {
+  Arch,
+  Artifact,
+  ArtifactRole,
+  Artifacts,
+  BaseImagePreset,
+  BaseImageSource,
+  Bundle,
+  BundleChecksums,
+  BundleSizes,
+  ByteRange,
+  Context,
+  ImageFacts,
+  ImageReference,
+  ImageSource,
+  Logger,
+  OnProgress,
+  ProgressEvent,
+  ResolveRequest,
+  ResolvedImage,
+  RootfsType,
+  SourceSettings,
+  Trust,
+} from './image.ts';
+export type {
+  IBaseImageBundle,
+  IBaseImageManagerOptions,
+  IEnsureBaseImageOptions,
+  TBaseImagePreset,
+  TBaseImageRootfsType,
+  TFirecrackerArch,
+} from './seed-names.ts';

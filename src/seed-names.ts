@@ -1,0 +1,10 @@
+import type { Arch, BaseImagePreset, Bundle, RootfsType } from './image.ts';
+import type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
+
+/** Names under which programs written for the earlier class import these types. */
+export type IBaseImageManagerOptions = BaseImageManagerOptions;
+export type IEnsureBaseImageOptions = EnsureBaseImageOptions;
+export type IBaseImageBundle = Bundle;
+export type TBaseImagePreset = BaseImagePreset;
+export type TBaseImageRootfsType = RootfsType;
+export type TFirecrackerArch = Arch;
