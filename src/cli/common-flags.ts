@@ -1,0 +1,68 @@
+import type { Arch, BaseImageManager } from '../index.ts';
+import type { CommandArguments } from './command-arguments.ts';
+import { parseChoice } from './units.ts';
+import type { Call, Flags } from './verb.ts';
+
+/** Flags of every verb. */
+export const COMMON_FLAGS = {
+  'cache-dir': { value: '<dir>', help: 'Where the images are. Default: $SMARTVM_CACHE_DIR, else ~/.cache/smartvm.' },
+  json: { help: 'Print JSON, and say nothing else.' },
+  quiet: { short: 'q', help: 'Say nothing but errors.' },
+  verbose: { short: 'v', help: 'Say more: what is looked up, what lies beneath an error.' },
+} satisfies Flags;
+
+/** Flags of verbs that take references. */
+export const ARCH_FLAG = {
+  arch: { value: '<arch>', help: 'x86_64 or aarch64. Default: that of this machine.' },
+} satisfies Flags;
+
+/** Flags of verbs that may fetch an image. */
+export const FETCH_FLAGS = {
+  ...ARCH_FLAG,
+  offline: { help: 'Answer from the cache alone.' },
+  force: { help: 'Fetch or build it again; the old one stays until the new one is whole.' },
+  refresh: { help: 'The same as --force.' },
+  'bucket-url': {
+    value: '<url>',
+    help: "Bucket laid out like Firecracker's. Default: $SMARTVM_BUCKET_URL, else that one.",
+  },
+  'releases-url': {
+    value: '<url>',
+    help: 'Address that redirects to the newest release. Default: $SMARTVM_RELEASES_URL.',
+  },
+  'allow-http': { value: '<origin>', multiple: true, help: 'Origin that may be spoken to without TLS. Repeatable.' },
+} satisfies Flags;
+
+/** A manager as the flags of this call want it. What no flag says is left to the library: environment, then defaults. */
+export async function managerFor({ args, shell, words }: Call): Promise<BaseImageManager> {
+  const { BaseImageManager, hostArch } = await import('../index.ts');
+  return new BaseImageManager({
+    arch: archOf(args) ?? hostArch(),
+    cacheDir: args.text('cache-dir'),
+    bucketUrl: args.text('bucket-url'),
+    releasesUrl: args.text('releases-url'),
+    allowHttp: args.texts('allow-http').map((origin) => args.reading('--allow-http', origin, parseOrigin)),
+    offline: args.has('offline'),
+    signal: shell.signal,
+    logger: words.logger,
+    onProgress: words.onProgress,
+  });
+}
+
+/** The architecture that was asked for, also by the names that packages give it. */
+export function archOf(args: CommandArguments): Arch | undefined {
+  return args.read('arch', (text) => {
+    if (text === 'amd64' || text === 'x64') return 'x86_64';
+    return text === 'arm64' ? 'aarch64' : parseChoice(text, ['x86_64', 'aarch64']);
+  });
+}
+
+/** True when the image is to be fetched or built again. */
+export function isForced(args: CommandArguments): boolean {
+  return args.has('force') || args.has('refresh');
+}
+
+function parseOrigin(text: string): string {
+  if (URL.canParse(text) && /^https?:\/\//i.test(text)) return new URL(text).origin;
+  throw new Error('must be an origin, like http://mirror.lan:8080');
+}

@@ -1,0 +1,107 @@
+import { readArguments } from './command-arguments.ts';
+import { describeFailure, type FailureStyle } from './failure.ts';
+import { nearest } from './nearest.ts';
+import { Interruption, type Shell } from './shell.ts';
+import { UsageError } from './usage-error.ts';
+import type { Verb } from './verb.ts';
+import { createWords } from './words.ts';
+
+/** Every verb, loaded when it is called. */
+const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+  ensure: async () => (await import('./commands/ensure.ts')).ensure,
+  boot: async () => (await import('./commands/boot.ts')).boot,
+  list: async () => (await import('./commands/list.ts')).list,
+  inspect: async () => (await import('./commands/inspect.ts')).inspect,
+  verify: async () => (await import('./commands/verify.ts')).verify,
+  remove: async () => (await import('./commands/remove.ts')).remove,
+  prune: async () => (await import('./commands/prune.ts')).prune,
+};
+
+/** Runs one command line (without the program's name) and resolves with the exit status. Never rejects. */
+export async function runProgram(argv: readonly string[], shell: Shell): Promise<number> {
+  try {
+    return await dispatch(argv, shell);
+  } catch (error) {
+    const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+    return report(error, { json: flags.includes('--json'), verbose: flags.includes('--verbose') }, shell);
+  }
+}
+
+/** Says what went wrong, unless the user was the one who ended it. */
+function report(error: unknown, style: FailureStyle, { signal, stderr }: Shell): number {
+  const reason: unknown = signal.reason;
+  if (reason instanceof Interruption) return reason.exitCode;
+  const { exitCode, text } = describeFailure(error, style);
+  stderr.write(text);
+  return exitCode;
+}
+
+async function dispatch([word, ...rest]: readonly string[], shell: Shell): Promise<number> {
+  switch (word) {
+    case '--version':
+    case '-V':
+      shell.stdout.write(`${await ownVersion()}\n`);
+      return 0;
+    case '--help':
+    case '-h':
+      return await printHelp(shell);
+    case 'help':
+      return rest[0] === undefined ? await printHelp(shell) : await printVerbHelp(await loadVerb(rest[0]), shell);
+    case undefined:
+      throw new UsageError('no command was given', SEE_HELP);
+    default:
+      return await runVerb(await loadVerb(word), rest, shell);
+  }
+}
+
+async function runVerb(verb: Verb, argv: readonly string[], shell: Shell): Promise<number> {
+  const args = readArguments(verb, argv);
+  if (args.has('help')) return await printVerbHelp(verb, shell);
+  const style = { json: args.has('json'), verbose: args.has('verbose') };
+  const silent = style.json || args.has('quiet');
+  const words = createWords({ stderr: shell.stderr, env: shell.env, silent, verbose: style.verbose });
+  const onAbort = (): void => words.say('Interrupted: cleaning up. Once more leaves at once.');
+  shell.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await verb.run({ shell, args, words });
+  } catch (error) {
+    words.end();
+    return report(error, style, shell);
+  } finally {
+    shell.signal.removeEventListener('abort', onAbort);
+    words.end();
+  }
+}
+
+async function loadVerb(word: string): Promise<Verb> {
+  const load = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined;
+  if (load !== undefined) return await load();
+  if (word.startsWith('-')) {
+    throw new UsageError(`${word} is not a flag of smartvm itself: flags come behind the command`, SEE_HELP);
+  }
+  const near = nearest(word, Object.keys(VERBS));
+  throw new UsageError(
+    `unknown command ${JSON.stringify(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,
+    SEE_HELP,
+  );
+}
+
+const SEE_HELP = 'See "smartvm --help".';
+
+async function printHelp(shell: Shell): Promise<number> {
+  const { formatHelp } = await import('./help.ts');
+  shell.stdout.write(formatHelp(await Promise.all(Object.values(VERBS).map((load) => load()))));
+  return 0;
+}
+
+async function printVerbHelp(verb: Verb, shell: Shell): Promise<number> {
+  const { formatVerbHelp } = await import('./help.ts');
+  shell.stdout.write(formatVerbHelp(verb));
+  return 0;
+}
+
+async function ownVersion(): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  const about: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  return typeof about === 'object' && about !== null && 'version' in about ? String(about.version) : 'unknown';
+}
