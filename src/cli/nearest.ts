@@ -4,7 +4,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   if (begun.length === 1) return begun[0];
   const [best] = candidates
     .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
-    .filter((one) => one.distance <= 2 && one.distance < one.candidate.length)
+    .filter((one) => one.distance <= 2 && one.distance * 2 < one.candidate.length)
     .sort((a, b) => a.distance - b.distance);
   return best?.candidate;
 }

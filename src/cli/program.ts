@@ -90,14 +90,19 @@ const SEE_HELP = 'See "smartvm --help".';
 
 async function printHelp(shell: Shell): Promise<number> {
   const { formatHelp } = await import('./help.ts');
-  shell.stdout.write(formatHelp(await Promise.all(Object.values(VERBS).map((load) => load()))));
+  shell.stdout.write(formatHelp(await Promise.all(Object.values(VERBS).map((load) => load())), columnsOf(shell)));
   return 0;
 }
 
 async function printVerbHelp(verb: Verb, shell: Shell): Promise<number> {
   const { formatVerbHelp } = await import('./help.ts');
-  shell.stdout.write(formatVerbHelp(verb));
+  shell.stdout.write(formatVerbHelp(verb, columnsOf(shell)));
   return 0;
+}
+
+/** Never so wide that a paragraph is hard to read; 80 where there is no terminal. */
+function columnsOf({ stdout }: Shell): number {
+  return stdout.isTTY ? Math.min(stdout.columns, 110) : 80;
 }
 
 async function ownVersion(): Promise<string> {
