@@ -92,7 +92,7 @@ export class BaseImageManager {
     const offline = options.offline ?? this.#options.offline ?? false;
     if (offline) return await this.#ensureOffline(source, reference.locator, text, arch, context);
     if (!source.asksEveryTime && !force) {
-      const built = await this.#prepare(text, () => this.#store.recall(text, arch));
+      const built = await this.#prepare(text, () => this.#store.recall(text, arch, context));
       if (built !== undefined) return built;
     }
     context.onProgress({ phase: 'resolve', reference: text });
@@ -202,7 +202,7 @@ export class BaseImageManager {
     context: Context,
   ): Promise<Bundle> {
     const bundle = await this.#prepare(text, async () => {
-      if (source.resolvesOffline?.(locator) !== true) return await this.#store.recall(text, arch);
+      if (source.resolvesOffline?.(locator) !== true) return await this.#store.recall(text, arch, context);
       return await this.#store.find(await source.resolve(locator, { ...context, arch }), context);
     });
     if (bundle === undefined) throw notCached(text, this.#cacheDir);
@@ -211,7 +211,7 @@ export class BaseImageManager {
 
   async #recallText(text: string, arch: Arch): Promise<Bundle | undefined> {
     try {
-      return await this.#store.recall(formatReference(readReference(text)), arch);
+      return await this.#store.recall(formatReference(readReference(text)), arch, this.#context());
     } catch (error) {
       if (error instanceof SmartVMError && error.code === 'INVALID_BASE_IMAGE_REFERENCE') return undefined;
       throw error;

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import type { Artifact, ArtifactRole, Artifacts, ImageFacts, ResolvedImage } from '../image.ts';
+
+/** In the order in which they are listed and stored. */
+export const ROLES: readonly ArtifactRole[] = ['kernel', 'initrd', 'rootfs'];
+
+/** What an artifact is known to be before it was fetched; all of it goes into the key. */
+export interface Promised {
+  readonly fileName: string;
+  readonly identity: string;
+  readonly sha256?: string;
+  readonly bytes?: number;
+}
+
+/** The artifacts of an image that are there, with their roles. */
+export function artifactsOf(artifacts: Artifacts): readonly (readonly [ArtifactRole, Artifact])[] {
+  return ROLES.flatMap((role) => {
+    const artifact = artifacts[role];
+    return artifact === undefined ? [] : [[role, artifact] as const];
+  });
+}
+
+/** The name of the directory of an image: its id, and 16 hex digits over everything that makes it this image. */
+export function bundleDirName({ facts, artifacts }: ResolvedImage): string {
+  const promised = artifactsOf(artifacts).map(([role, artifact]) => [role, promise(artifact)] as const);
+  return `${facts.bundleId}-${bundleKey(facts, promised)}`;
+}
+
+/** 16 hex digits of the SHA-256 over all facts but the words they were asked for with, and over what every artifact must be. */
+export function bundleKey(facts: ImageFacts, artifacts: readonly (readonly [ArtifactRole, Promised])[]): string {
+  const { reference: _, ...handedOut } = facts;
+  const text = canonical({ facts: handedOut, artifacts: Object.fromEntries(artifacts) });
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+function promise({ fileName, identity, sha256, bytes }: Artifact): Promised {
+  return {
+    fileName,
+    identity,
+    ...(sha256 === undefined ? {} : { sha256: sha256.toLowerCase() }),
+    ...(bytes === undefined ? {} : { bytes }),
+  };
+}
+
+/** JSON with the fields of every object in order, so that equal values are equal texts. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, field: unknown) => {
+    if (typeof field !== 'object' || field === null || Array.isArray(field)) return field;
+    return Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

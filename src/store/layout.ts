@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+
+/**
+ * The folders of a cache. The version is in the name: another layout gets another folder and leaves this one alone.
+ *
+ * ```
+ * <cache>/v1/                     0700, ours, a real directory below safe ancestors
+ *   CACHEDIR.TAG  owner.json      our marker; without it nothing here is written or removed
+ *   bundles/<bundleId>-<key>/     key: 16 hex digits over everything that is handed out and what its content must be
+ *     manifest.json               the record: written once, 0444
+ *     <kernel> <rootfs> [<initrd>]  0444, hard links into blobs/
+ *   blobs/sha256/<64 hex>         each content once; its link count is its reference count
+ *   stamps/<64 hex>.json          size, inode, mtime and ctime of a blob when it was last hashed
+ *   used/<bundle dir name>        empty; its mtime is when the bundle was last handed out
+ *   receipts/<bundle dir name>/   one file for each kind of machine that booted the bundle
+ *   remembered/<16 hex>.json      what a reference last resolved to
+ *   locks/                        never deleted
+ *   staging/                      bundles in the making; swept under the lock of their key
+ *   quarantine/                   damaged bundles, moved aside
+ * ```
+ */
+export class Layout {
+  readonly root: string;
+
+  constructor(cacheDir: string) {
+    this.root = join(cacheDir, 'v1');
+  }
+
+  get owner(): string {
+    return join(this.root, 'owner.json');
+  }
+  get bundles(): string {
+    return join(this.root, 'bundles');
+  }
+  get blobs(): string {
+    return join(this.root, 'blobs', 'sha256');
+  }
+  get stamps(): string {
+    return join(this.root, 'stamps');
+  }
+  get used(): string {
+    return join(this.root, 'used');
+  }
+  get receipts(): string {
+    return join(this.root, 'receipts');
+  }
+  get remembered(): string {
+    return join(this.root, 'remembered');
+  }
+  get locks(): string {
+    return join(this.root, 'locks');
+  }
+  get staging(): string {
+    return join(this.root, 'staging');
+  }
+  get quarantine(): string {
+    return join(this.root, 'quarantine');
+  }
+
+  /** Every folder that a new cache is given. */
+  get folders(): readonly string[] {
+    const { bundles, blobs, stamps, used, receipts, remembered, locks, staging, quarantine } = this;
+    return [bundles, blobs, stamps, used, receipts, remembered, locks, staging, quarantine];
+  }
+}

@@ -1,0 +1,26 @@
+/** One bundle and what became of it. */
+export interface PruneEntry {
+  readonly bundleId: string;
+  readonly bundleDir: string;
+  /** Size of its files; content that another bundle shares is counted in both. */
+  readonly bytes: number;
+  readonly reason: string;
+}
+
+/** What pruning removed (most recently used first), what stays, and what should have gone but could not. */
+export interface PruneReport {
+  readonly removed: readonly PruneEntry[];
+  readonly kept: readonly PruneEntry[];
+  readonly skipped: readonly PruneEntry[];
+}
+
+export interface PruneOptions {
+  /** How many bundles may stay. */
+  readonly limit: number;
+  /** Bundles with this id are kept before all others and count towards the limit. */
+  readonly keepBundleId?: string;
+  /** The same for one directory. */
+  readonly keepBundleDir?: string;
+  /** Say what would go, and touch nothing. */
+  readonly dryRun?: boolean;
+}

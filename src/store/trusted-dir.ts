@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SmartVMError, systemCode } from '../errors.ts';
+import { readText, statOf, writeWhole } from './files.ts';
+import type { Layout } from './layout.ts';
+
+const CACHEDIR_TAG =
+  'Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache of smartvm; it may be removed.\n';
+
+/**
+ * Makes sure that the cache is there and is ours: a real directory of this user, writable by nobody else, below ancestors
+ * that nobody else can change, with our marker in it.
+ *
+ * Rejects with `BASE_IMAGE_CACHE_UNSAFE` when it is not; nothing in it was changed then.
+ */
+export async function prepareRoot(layout: Layout): Promise<void> {
+  const cacheDir = dirname(layout.root);
+  await mkdir(cacheDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw systemCode(error) === 'EEXIST' || systemCode(error) === 'ENOTDIR' ? notADirectory(cacheDir) : error;
+  });
+  await checkDirectory(cacheDir, 'the cache folder');
+  await checkAncestors(cacheDir);
+  const made = await mkdir(layout.root, { mode: 0o700 }).then(
+    () => true,
+    (error: unknown) => {
+      if (systemCode(error) === 'EEXIST') return false;
+      throw error;
+    },
+  );
+  await checkDirectory(layout.root, 'the cache');
+  if (await isMarked(layout)) return;
+  if (!made && (await readdir(layout.root)).some((name) => !isLeftoverOfMarking(name))) {
+    throw unsafe(layout.root, 'holds files but not our marker owner.json');
+  }
+  for (const folder of layout.folders) await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(layout.root, 0o700);
+  await writeFile(join(layout.root, 'CACHEDIR.TAG'), CACHEDIR_TAG);
+  await writeWhole(layout.owner, `${JSON.stringify({ format: 1, id: randomUUID() })}\n`);
+}
+
+/**
+ * True when there is a cache and it is ours; false when there is none. Never writes.
+ *
+ * Rejects with `BASE_IMAGE_CACHE_UNSAFE` when something is there that others could have put there or changed.
+ */
+export async function checkRoot(layout: Layout): Promise<boolean> {
+  const cacheDir = dirname(layout.root);
+  if ((await statOf(layout.root).catch(asMissing)) === undefined) return false;
+  await checkDirectory(cacheDir, 'the cache folder');
+  await checkAncestors(cacheDir);
+  await checkDirectory(layout.root, 'the cache');
+  return await isMarked(layout);
+}
+
+async function isMarked(layout: Layout): Promise<boolean> {
+  const text = await readText(layout.owner);
+  if (text === undefined) return false;
+  let marker: unknown;
+  try {
+    marker = JSON.parse(text);
+  } catch {
+    throw unsafe(layout.owner, 'is not our marker');
+  }
+  if (typeof marker === 'object' && marker !== null && 'format' in marker && marker.format === 1) return true;
+  throw unsafe(layout.owner, 'names another format than 1');
+}
+
+/** What a process that died while it marked the folder can have left. */
+function isLeftoverOfMarking(name: string): boolean {
+  const folders = ['bundles', 'blobs', 'stamps', 'used', 'receipts', 'remembered', 'locks', 'staging', 'quarantine'];
+  return folders.includes(name) || name === 'CACHEDIR.TAG' || name.startsWith('owner.json');
+}
+
+async function checkDirectory(path: string, what: string): Promise<void> {
+  const stats = await statOf(path);
+  if (stats === undefined) throw unsafe(path, 'vanished while it was looked at');
+  if (stats.isSymbolicLink()) throw unsafe(path, `is a symbolic link, and ${what} must be a real directory`);
+  if (!stats.isDirectory()) throw notADirectory(path);
+  const me = process.getuid?.();
+  if (me !== undefined && Number(stats.uid) !== me) {
+    throw unsafe(path, `belongs to user ${stats.uid}, and this process runs as user ${me}`);
+  }
+  const mode = Number(stats.mode) & 0o777;
+  const foreignGroup = (mode & 0o020) !== 0 && Number(stats.gid) !== process.getgid?.();
+  if ((mode & 0o002) !== 0 || foreignGroup) {
+    throw unsafe(path, `can be written by others (mode 0${mode.toString(8)})`, `Mend it with: chmod go-w '${path}'`);
+  }
+}
+
+/** An ancestor that others can write lets them swap what lies below it, unless its sticky bit forbids it. */
+async function checkAncestors(path: string): Promise<void> {
+  const me = process.getuid?.();
+  if (me === undefined) return;
+  for (let ancestor = dirname(await realpath(path)); ; ancestor = dirname(ancestor)) {
+    const stats = await statOf(ancestor);
+    if (stats === undefined) throw unsafe(ancestor, 'vanished while it was looked at');
+    const mode = Number(stats.mode);
+    const owner = Number(stats.uid);
+    if (owner !== 0 && owner !== me) throw unsafe(path, `lies below ${ancestor}, which belongs to user ${owner}`);
+    const foreignGroup = (mode & 0o020) !== 0 && Number(stats.gid) !== process.getgid?.() && Number(stats.gid) !== 0;
+    if (((mode & 0o002) !== 0 || foreignGroup) && (mode & 0o1000) === 0) {
+      throw unsafe(path, `lies below ${ancestor}, which others can write (mode 0${(mode & 0o7777).toString(8)})`);
+    }
+    if (ancestor === dirname(ancestor)) return;
+  }
+}
+
+function asMissing(error: unknown): undefined {
+  if (systemCode(error) === 'ENOTDIR') return undefined;
+  throw error;
+}
+
+function notADirectory(path: string): SmartVMError {
+  return unsafe(path, 'is not a directory');
+}
+
+function unsafe(path: string, why: string, hint?: string): SmartVMError {
+  return new SmartVMError(`Failed to use the cache: ${path} ${why}`, 'BASE_IMAGE_CACHE_UNSAFE', {
+    hint: hint ?? 'Name a folder of your own with SMARTVM_CACHE_DIR or --cache-dir. Nothing was changed.',
+  });
+}
