@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import { nearest } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
 import type { Flags, Verb } from './verb.ts';
 
@@ -59,10 +58,10 @@ export class CommandArguments {
 /**
  * Reads the arguments behind a verb.
  *
- * @throws UsageError for an unknown flag, a flag without its value, too few or too many operands.
+ * Rejects with a `UsageError` for an unknown flag, a flag without its value, too few or too many operands.
  */
-export function readArguments(verb: Verb, argv: readonly string[]): CommandArguments {
-  const { positionals, values } = parse(verb, argv);
+export async function readArguments(verb: Verb, argv: readonly string[]): Promise<CommandArguments> {
+  const { positionals, values } = await parse(verb, argv);
   const args = new CommandArguments(verb.name, positionals, values);
   if (args.has('help')) return args;
   const { min, max, text } = verb.operands;
@@ -79,10 +78,10 @@ export function readArguments(verb: Verb, argv: readonly string[]): CommandArgum
 /** Every verb has this one. */
 export const HELP_FLAG: Flags = { help: { short: 'h', help: 'Explain this command.' } };
 
-function parse(
+async function parse(
   verb: Verb,
   argv: readonly string[],
-): { positionals: string[]; values: Map<string, readonly (string | boolean)[]> } {
+): Promise<{ positionals: string[]; values: Map<string, readonly (string | boolean)[]> }> {
   const flags = { ...verb.flags, ...HELP_FLAG };
   const options = Object.fromEntries(
     Object.entries(flags).map(([name, { short, value }]) => [
@@ -99,15 +98,16 @@ function parse(
     const given = Object.entries(values).filter(([, value]) => Array.isArray(value));
     return { positionals, values: new Map(given as [string, (string | boolean)[]][]) };
   } catch (error) {
-    throw new UsageError(explain(error, Object.keys(flags)), seeHelp(verb.name));
+    throw new UsageError(await explain(error, Object.keys(flags)), seeHelp(verb.name));
   }
 }
 
 /** Node's words for what is wrong, without its advice on dashes. */
-function explain(error: unknown, flags: readonly string[]): string {
+async function explain(error: unknown, flags: readonly string[]): Promise<string> {
   const message = error instanceof Error ? error.message : String(error);
   const unknown = /^Unknown option '(-{1,2}([^']*))'/.exec(message);
   if (unknown === null) return message.replaceAll('\n', ' ');
+  const { nearest } = await import('./nearest.ts');
   const near = nearest(unknown[2] ?? '', flags);
   return `unknown flag ${unknown[1] ?? ''}${near === undefined ? '' : `, did you mean --${near}?`}`;
 }

@@ -12,7 +12,7 @@ export function formatHelp(verbs: readonly Verb[], columns: number): string {
     ...verbs.map(({ name, summary }) => hang(`  ${name.padEnd(width)}  `, summary, columns)),
     '\nExamples:\n',
     ...examples,
-    '\n"smartvm <command> --help" explains a command, "smartvm --version" names the version.\n',
+    '\n"smartvm <command> --help" explains a command; --version names the version.\n',
     'Exit status: 0 done, 1 failed, 2 not understood, 130 interrupted.\n',
   ].join('');
 }

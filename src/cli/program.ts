@@ -1,6 +1,5 @@
 import { readArguments } from './command-arguments.ts';
-import { describeFailure, type FailureStyle } from './failure.ts';
-import { nearest } from './nearest.ts';
+import type { FailureStyle } from './failure.ts';
 import { Interruption, type Shell } from './shell.ts';
 import { UsageError } from './usage-error.ts';
 import type { Verb } from './verb.ts';
@@ -23,14 +22,15 @@ export async function runProgram(argv: readonly string[], shell: Shell): Promise
     return await dispatch(argv, shell);
   } catch (error) {
     const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-    return report(error, { json: flags.includes('--json'), verbose: flags.includes('--verbose') }, shell);
+    return await report(error, { json: flags.includes('--json'), verbose: flags.includes('--verbose') }, shell);
   }
 }
 
 /** Says what went wrong, unless the user was the one who ended it. */
-function report(error: unknown, style: FailureStyle, { signal, stderr }: Shell): number {
+async function report(error: unknown, style: FailureStyle, { signal, stderr }: Shell): Promise<number> {
   const reason: unknown = signal.reason;
   if (reason instanceof Interruption) return reason.exitCode;
+  const { describeFailure } = await import('./failure.ts');
   const { exitCode, text } = describeFailure(error, style);
   stderr.write(text);
   return exitCode;
@@ -55,7 +55,7 @@ async function dispatch([word, ...rest]: readonly string[], shell: Shell): Promi
 }
 
 async function runVerb(verb: Verb, argv: readonly string[], shell: Shell): Promise<number> {
-  const args = readArguments(verb, argv);
+  const args = await readArguments(verb, argv);
   if (args.has('help')) return await printVerbHelp(verb, shell);
   const style = { json: args.has('json'), verbose: args.has('verbose') };
   const silent = style.json || args.has('quiet');
@@ -66,7 +66,7 @@ async function runVerb(verb: Verb, argv: readonly string[], shell: Shell): Promi
     return await verb.run({ shell, args, words });
   } catch (error) {
     words.end();
-    return report(error, style, shell);
+    return await report(error, style, shell);
   } finally {
     shell.signal.removeEventListener('abort', onAbort);
     words.end();
@@ -79,6 +79,7 @@ async function loadVerb(word: string): Promise<Verb> {
   if (word.startsWith('-')) {
     throw new UsageError(`${word} is not a flag of smartvm itself: flags come behind the command`, SEE_HELP);
   }
+  const { nearest } = await import('./nearest.ts');
   const near = nearest(word, Object.keys(VERBS));
   throw new UsageError(
     `unknown command ${JSON.stringify(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,

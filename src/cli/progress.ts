@@ -22,83 +22,59 @@ export interface Progress {
 /** What is written to; `isTTY` and `columns` as Node's terminal streams have them. */
 export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
+/** Bars on a terminal, lines elsewhere and in CI. */
+export async function loadProgress(stream: ProgressStream, env: NodeJS.ProcessEnv): Promise<Progress> {
+  return stream.isTTY === true && !env['CI'] ? await barProgress(stream) : lineProgress(stream);
+}
+
 /** One bar for each artifact, redrawn in place. Nothing of the terminal is switched, so nothing has to be switched back. */
-export function barProgress(stream: ProgressStream, nowMs: () => number = () => performance.now()): Progress {
+export async function barProgress(stream: ProgressStream, nowMs: () => number = now): Promise<Progress> {
+  const { default: progress } = await import('cli-progress');
+  const bars = new progress.MultiBar({ stream, gracefulExit: false, hideCursor: false, linewrap: true, fps: 10 });
   const meters = new Map<string, TransferMeter>();
-  let bars: BarStack | undefined;
-  let loading = false;
   let ended = false;
-
-  async function load(): Promise<void> {
-    const { default: progress } = await import('cli-progress');
-    if (ended) return;
-    const multi = new progress.MultiBar({ stream, gracefulExit: false, hideCursor: false, linewrap: true, fps: 10 });
-    bars = {
-      add: (meter) => {
-        multi.create(1, 0, {}, { format: () => barLine(meter.view(nowMs()), stream.columns ?? 80) });
-      },
-      log: (text) => multi.log(text),
-      stop: () => {
-        multi.update();
-        multi.stop();
-      },
-    };
-    for (const meter of meters.values()) bars.add(meter);
-  }
-
   return {
     transfer({ role, fileName, bytes, totalBytes }) {
       const key = `${role} ${fileName}`;
-      let meter = meters.get(key);
-      if (meter === undefined) {
-        meter = new TransferMeter(role, nowMs());
-        meters.set(key, meter);
-        bars?.add(meter);
-      }
+      const meter = meters.get(key) ?? new TransferMeter(role, nowMs());
       meter.note(bytes, totalBytes, nowMs());
-      if (!loading) {
-        loading = true;
-        void load();
-      }
+      if (ended || meters.has(key)) return;
+      meters.set(key, meter);
+      bars.create(1, 0, {}, { format: () => barLine(meter.view(nowMs()), stream.columns ?? 80) });
     },
     line(text) {
       // Erases what is left of the bar that the line is written over.
-      if (bars === undefined) stream.write(`${text}\n`);
+      if (ended || meters.size === 0) stream.write(`${text}\n`);
       else bars.log(`${text.replaceAll('\n', '\x1b[K\n')}\x1b[K\n`);
     },
     end() {
       if (ended) return;
       ended = true;
-      bars?.stop();
-      bars = undefined;
+      if (meters.size === 0) return;
+      bars.update();
+      bars.stop();
     },
   };
-}
-
-interface BarStack {
-  add(meter: TransferMeter): void;
-  log(text: string): void;
-  stop(): void;
 }
 
 const LINE_EVERY_MS = 1_000;
 const UNSIZED_LINE_EVERY_MS = 10_000;
 
 /** For logs: a line when a transfer has passed a tenth, at most one a second and transfer, and one when it is done. */
-export function lineProgress(stream: ProgressStream, nowMs: () => number = () => performance.now()): Progress {
+export function lineProgress(stream: ProgressStream, nowMs: () => number = now): Progress {
   const shown = new Map<string, { meter: TransferMeter; atMs: number; tenths: number; done: boolean }>();
   const line = (text: string): void => {
     stream.write(`${text}\n`);
   };
   return {
     transfer({ role, fileName, bytes, totalBytes }) {
-      const now = nowMs();
+      const atMs = nowMs();
       const key = `${role} ${fileName}`;
-      const state = shown.get(key) ?? { meter: new TransferMeter(role, now), atMs: now, tenths: 0, done: false };
+      const state = shown.get(key) ?? { meter: new TransferMeter(role, atMs), atMs, tenths: 0, done: false };
       shown.set(key, state);
-      state.meter.note(bytes, totalBytes, now);
-      const { done, elapsedMs } = state.meter.view(now);
-      const waitedMs = now - state.atMs;
+      state.meter.note(bytes, totalBytes, atMs);
+      const { done, elapsedMs } = state.meter.view(atMs);
+      const waitedMs = atMs - state.atMs;
       const tenths = totalBytes === undefined ? 0 : Math.floor((bytes * 10) / Math.max(totalBytes, 1));
       if (done) {
         if (!state.done) line(`${role}: ${formatBytes(bytes)} in ${formatSeconds(elapsedMs)}`);
@@ -109,9 +85,13 @@ export function lineProgress(stream: ProgressStream, nowMs: () => number = () =>
       } else {
         return;
       }
-      Object.assign(state, { atMs: now, tenths, done });
+      Object.assign(state, { atMs, tenths, done });
     },
     line,
     end: () => undefined,
   };
+}
+
+function now(): number {
+  return performance.now();
 }

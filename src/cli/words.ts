@@ -1,6 +1,6 @@
 import type { Logger, OnProgress } from '../index.ts';
 import { plainLine, plainLines } from './plain-text.ts';
-import { barProgress, lineProgress, type Progress, type ProgressStream } from './progress.ts';
+import type { Progress, ProgressStream, TransferNews } from './progress.ts';
 
 /** Everything that is said on stderr while a command works. Text from anywhere may be handed in. */
 export interface Words {
@@ -27,8 +27,31 @@ export function createWords({ stderr, env, silent, verbose }: WordsOptions): Wor
     const nothing = (): void => undefined;
     return { logger: { warn: nothing, info: nothing }, onProgress: nothing, say: nothing, end: nothing };
   }
-  const progress: Progress = stderr.isTTY === true && !env['CI'] ? barProgress(stderr) : lineProgress(stderr);
-  const say = (text: string): void => progress.line(plainLines(text));
+  let progress: Progress | undefined;
+  let ended = false;
+  let waiting: TransferNews[] | undefined;
+  /** What shows transfers is loaded with the first of them: a hit has none. */
+  async function load(): Promise<void> {
+    const { loadProgress } = await import('./progress.ts');
+    const loaded = await loadProgress(stderr, env);
+    if (ended) return;
+    progress = loaded;
+    for (const news of waiting ?? []) progress.transfer(news);
+  }
+  const transfer = (news: TransferNews): void => {
+    if (progress !== undefined) {
+      progress.transfer(news);
+    } else if (waiting !== undefined) {
+      waiting.push(news);
+    } else {
+      waiting = [news];
+      void load();
+    }
+  };
+  const say = (text: string): void => {
+    if (progress === undefined) stderr.write(`${plainLines(text)}\n`);
+    else progress.line(plainLines(text));
+  };
   return {
     logger: {
       warn: (message) => say(`warning: ${message}`),
@@ -37,11 +60,14 @@ export function createWords({ stderr, env, silent, verbose }: WordsOptions): Wor
       },
     },
     onProgress: (event) => {
-      if (event.phase === 'fetch') progress.transfer(event);
+      if (event.phase === 'fetch') transfer(event);
       else if (event.phase === 'step') say(plainLine(event.message));
       else if (verbose) say(`resolving ${plainLine(event.reference)}`);
     },
     say,
-    end: () => progress.end(),
+    end: () => {
+      ended = true;
+      progress?.end();
+    },
   };
 }

@@ -12,7 +12,7 @@ const rootfs = { role: 'rootfs', fileName: 'rootfs.squashfs', totalBytes: 300 * 
 for (const columns of [40, 80, 200]) {
   test(`at ${columns} columns there is one line an artifact and one a step, and nothing is left of what was redrawn`, async () => {
     const screen = new Screen(columns);
-    const progress = barProgress(screen);
+    const progress = await barProgress(screen);
     progress.line('a step before the first byte');
     progress.transfer({ ...kernel, bytes: 0 });
     await sleep(100);
@@ -40,7 +40,7 @@ for (const columns of [40, 80, 200]) {
 
 test('the terminal is left as it was found: no cursor is hidden, no wrapping switched', async () => {
   const screen = new Screen(80);
-  const progress = barProgress(screen);
+  const progress = await barProgress(screen);
   progress.transfer({ ...kernel, bytes: MIB });
   await sleep(150);
   progress.end();
@@ -50,7 +50,7 @@ test('the terminal is left as it was found: no cursor is hidden, no wrapping swi
 
 test('bars are redrawn at most ten times a second, however many events come', async () => {
   const screen = new Screen(80);
-  const progress = barProgress(screen);
+  const progress = await barProgress(screen);
   for (let round = 0; round < 30; round++) {
     for (let event = 0; event < 500; event++) progress.transfer({ ...rootfs, bytes: (round * 500 + event) * 1000 });
     await sleep(10);
