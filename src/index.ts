@@ -1,6 +1,17 @@
 export { BaseImageManager, type PruneBaseImagesOptions, type VerifyReport } from './manager.ts';
 export type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
 export type { PruneEntry, PruneReport } from './store/bundle-store.ts';
+export {
+  boot,
+  bootReceipts,
+  checkBoot,
+  planBoot,
+  type BootOptions,
+  type BootReceipt,
+  type CheckBootOptions,
+} from './boot.ts';
+export type { Machine, MachineExit } from './vmm/process.ts';
+export type { Accelerator, MachinePlan, MachineSize, MachineType, VmmName } from './vmm/vmm.ts';
 export { SmartVMError, type SmartVMErrorCode, type SmartVMErrorOptions } from './errors.ts';
 export { formatReference, parseReference } from './reference.ts';
 export { bootArgsFor, hostArch } from './image.ts';

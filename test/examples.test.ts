@@ -9,7 +9,7 @@ import { folderSource } from '../examples/custom-source.ts';
 test('the source shown in docs/sources.md is the example, to the letter', async () => {
   const example = await readFile(new URL('../examples/custom-source.ts', import.meta.url), 'utf8');
   const docs = await readFile(new URL('../docs/sources.md', import.meta.url), 'utf8');
-  const shown = /<!-- examples\/custom-source\.ts -->\n```ts\n([^]*?)```\n<!-- end -->/.exec(docs)?.[1];
+  const shown = /<!-- examples\/custom-source\.ts -->\n+```ts\n([^]*?)```\n+<!-- end -->/.exec(docs)?.[1];
   assert.equal(shown, example);
 });
 
