@@ -10,6 +10,7 @@ export {
   type BootReceipt,
   type CheckBootOptions,
 } from './boot.ts';
+export { recogniseKernel, recogniseRootfs, type FileVerdict, type KernelFormat } from './vmm/kernel-format.ts';
 export type { Machine, MachineExit } from './vmm/process.ts';
 export type { Accelerator, MachinePlan, MachineSize, MachineType, VmmName } from './vmm/vmm.ts';
 export { SmartVMError, type SmartVMErrorCode, type SmartVMErrorOptions } from './errors.ts';

@@ -8,7 +8,7 @@ export interface Workplace {
   readonly dir: string;
   readonly cacheDir: string;
   /** Writes a kernel, a root and the manifest that names them, and returns the manifest's path. */
-  image(bundleId: string, options?: ImageOptions): Promise<string>;
+  readonly image: (bundleId: string, options?: ImageOptions) => Promise<string>;
 }
 
 export interface ImageOptions {

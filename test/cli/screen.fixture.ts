@@ -37,6 +37,10 @@ export class Screen extends Writable {
       this.#move(this.#row + 1, 0);
       return;
     }
+    if (character === '\r') {
+      this.#column = 0;
+      return;
+    }
     if (/[\x00-\x1f]/.test(character)) throw new Error(`unexpected ${JSON.stringify(character)}`);
     if (this.#column === this.columns) this.#move(this.#row + 1, 0);
     const line = (this.#lines[this.#row] ?? '').padEnd(this.#column);

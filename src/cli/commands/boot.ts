@@ -1,4 +1,5 @@
-import type { BaseImageManager, BootOptions, Bundle, CheckBootOptions } from '../../index.ts';
+import type { BaseImageManager, BootReceipt, Bundle, CheckBootOptions, Machine } from '../../index.ts';
+import { formatPlan } from '../boot-text.ts';
 import { COMMON_FLAGS, FETCH_FLAGS, isForced, managerFor } from '../common-flags.ts';
 import { runConsole } from '../console.ts';
 import { toJson } from '../json.ts';
@@ -13,13 +14,16 @@ export const boot: Verb = {
   flags: {
     check: { help: 'Boot it to its login, say how long that took, and end it.' },
     expect: { value: '<text>', help: 'With --check: what the console has to say instead.' },
-    timeout: { value: '<time>', help: 'How long booting may take, like 90s or 2m. Default: 2m.' },
+    timeout: {
+      value: '<time>',
+      help: 'With --check: how long it may take, like 90s or 2m. Default: 2m, or 30s with KVM.',
+    },
     memory: { value: '<size>', help: 'Memory of the machine, like 512M or 2G. Default: 512M.' },
-    cpus: { value: '<n>', help: 'Processors of the machine. Default: 1.' },
+    cpus: { value: '<n>', help: 'Processors of the machine. Default: 2 where there are two.' },
     vmm: { value: '<name>', help: 'qemu or firecracker. Default: what works here.' },
     accel: { value: '<name>', help: 'kvm or tcg. Default: $SMARTVM_ACCEL, else kvm where a guest has booted with it.' },
     machine: { value: '<name>', help: 'With qemu: microvm or q35. Default: what the kernel can.' },
-    writable: { help: 'Let the guest write its root, to a private copy that is thrown away.' },
+    writable: { help: 'Let the guest write its root: a private copy, thrown away at the end.' },
     append: { value: '<args>', help: 'More kernel arguments: --append="quiet loglevel=3".' },
     'dry-run': { short: 'n', help: 'Print what would be started, and start nothing.' },
     ...FETCH_FLAGS,
@@ -37,37 +41,52 @@ export const boot: Verb = {
     const check = args.has('check');
     const dryRun = args.has('dry-run');
     if (args.has('json') && !check && !dryRun) throw args.wrong('boot --json needs --check or --dry-run');
-    if (args.has('expect') && !check) throw args.wrong('--expect needs --check');
+    for (const flag of ['expect', 'timeout']) {
+      if (args.has(flag) && !check) throw args.wrong(`--${flag} needs --check`);
+    }
     if (check && dryRun) throw args.wrong('--check and --dry-run exclude each other');
     const options = bootOptions(call);
 
-    const images = await managerFor(call);
-    const bundle = await bundleFor(call, images);
+    const bundle = await bundleFor(call, await managerFor(call));
     const library = await import('../../index.ts');
     if (dryRun) {
-      shell.stdout.write(toJson(await library.planBoot(bundle, options)));
-      return 0;
-    }
-    if (!check) {
-      const machine = await library.boot(bundle, options);
-      if (shell.stdin.isTTY) words.say(`${bundle.bundleId}: Ctrl-] leaves`);
+      const plan = await library.planBoot(bundle, options);
       words.end();
-      await runConsole(machine, shell);
-      shell.signal.throwIfAborted();
-      return 0;
+      for (const reason of plan.why) words.say(reason);
+      shell.stdout.write(args.has('json') ? toJson(plan) : formatPlan(plan));
+    } else if (check) {
+      const receipt = await library.checkBoot(bundle, options);
+      words.end();
+      shell.stdout.write(args.has('json') ? toJson(checkFacts(receipt)) : checkLine(receipt));
+    } else {
+      await attach(call, await library.boot(bundle, options), bundle);
     }
-    const receipt = await library.checkBoot(bundle, options);
-    words.end();
-    const { ok, vmm, accelerator, bootMs, marker } = receipt;
-    const how = `on ${vmm} (${accelerator}) in ${formatSeconds(bootMs)}: ${plainLine(marker)}`;
-    shell.stdout.write(
-      args.has('json')
-        ? toJson({ ok, vmm, accelerator, bootMs, marker, receipt: receipt.receipt })
-        : `booted ${plainLine(bundle.bundleId)} ${how}\n`,
-    );
     return 0;
   },
 };
+
+/** The console of the machine, until that ends; a machine that ended by itself and not well is an error. */
+async function attach({ shell, words }: Call, machine: Machine, bundle: Bundle): Promise<void> {
+  const { vmm, accelerator } = machine.plan;
+  if (shell.stdin.isTTY) words.say(`${bundle.bundleId} on ${vmm} (${accelerator}); Ctrl-] leaves and ends it`);
+  words.end();
+  const { code, signal, left } = await runConsole(machine, shell);
+  shell.signal.throwIfAborted();
+  if (left || code === 0) return;
+  const { SmartVMError } = await import('../../index.ts');
+  const how = code === null ? `was killed by ${String(signal)}` : `ended with exit status ${code}`;
+  const said = machine.vmmTail().trim();
+  const message = `Failed to run ${bundle.bundleId}: ${vmm} ${how}${said === '' ? '' : `, having said: ${said}`}`;
+  throw new SmartVMError(message, 'MACHINE_LOST', { hint: 'See what was started with --dry-run.' });
+}
+
+function checkFacts({ ok, vmm, accelerator, bootMs, marker, receipt }: BootReceipt): object {
+  return { ok, vmm, accelerator, bootMs, marker, receipt };
+}
+
+function checkLine({ bundleId, vmm, accelerator, bootMs, marker }: BootReceipt): string {
+  return plainLine(`booted ${bundleId} on ${vmm} (${accelerator}) in ${formatSeconds(bootMs)}: ${marker}`) + '\n';
+}
 
 /** A reference is ensured; what is no reference is looked for in the cache. */
 async function bundleFor({ args }: Call, images: BaseImageManager): Promise<Bundle> {
@@ -88,7 +107,7 @@ function bootOptions({ args, shell, words }: Call): CheckBootOptions {
   const accelerator =
     args.read('accel', (text) => parseChoice(text, accelerators)) ??
     (fromEnv ? args.reading('SMARTVM_ACCEL', fromEnv, (text) => parseChoice(text, accelerators)) : undefined);
-  const given = {
+  return {
     accelerator,
     vmm: args.read('vmm', (text) => parseChoice(text, ['qemu', 'firecracker'])),
     machine: args.read('machine', (text) => parseChoice(text, ['microvm', 'q35'])),
@@ -97,10 +116,7 @@ function bootOptions({ args, shell, words }: Call): CheckBootOptions {
     timeoutMs: args.read('timeout', parseDuration),
     bootArgs: args.text('append'),
     expect: args.text('expect'),
-  };
-  return {
-    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as BootOptions),
-    writable: args.has('writable'),
+    writable: args.has('writable') ? true : undefined,
     signal: shell.signal,
     logger: words.logger,
     onProgress: words.onProgress,

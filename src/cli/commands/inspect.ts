@@ -1,10 +1,10 @@
-import type { Bundle } from '../../index.ts';
+import type { BootReceipt, Bundle, FileVerdict } from '../../index.ts';
 import { bytesOf, folderOf } from '../bundle-text.ts';
 import { ARCH_FLAG, COMMON_FLAGS, managerFor } from '../common-flags.ts';
 import { toJson } from '../json.ts';
 import { plainLine } from '../plain-text.ts';
 import { formatFields } from '../table.ts';
-import { formatAge, formatBytes } from '../units.ts';
+import { formatAge, formatBytes, formatSeconds } from '../units.ts';
 import type { Verb } from '../verb.ts';
 
 export const inspect: Verb = {
@@ -26,12 +26,29 @@ export const inspect: Verb = {
     if (others.length > 0) {
       words.say(`note: ${others.length} more of this id, ask by folder: ${others.map(folderOf).join(', ')}`);
     }
-    shell.stdout.write(args.has('json') ? toJson(bundle) : formatFields(factsOf(bundle)));
+    if (args.has('json')) {
+      shell.stdout.write(toJson(bundle));
+      return 0;
+    }
+    const library = await import('../../index.ts');
+    const seen: Seen = {
+      kernel: await library.recogniseKernel(bundle.kernelImagePath),
+      rootfs: await library.recogniseRootfs(bundle.rootfsPath),
+      receipts: await library.bootReceipts(bundle),
+    };
+    shell.stdout.write(formatFields(factsOf(bundle, seen)));
     return 0;
   },
 };
 
-function factsOf(bundle: Bundle): readonly (readonly [string, string])[] {
+/** What the files and the machines say, besides the record. */
+interface Seen {
+  readonly kernel: FileVerdict<string>;
+  readonly rootfs: FileVerdict<string>;
+  readonly receipts: readonly BootReceipt[];
+}
+
+function factsOf(bundle: Bundle, seen: Seen): readonly (readonly [string, string])[] {
   const { checksums, sizes } = bundle;
   const files: (readonly [string, string | undefined, string | undefined, number | undefined])[] = [
     ['kernel', bundle.kernelImagePath, checksums.kernelSha256, sizes.kernelBytes],
@@ -60,12 +77,23 @@ function factsOf(bundle: Bundle): readonly (readonly [string, string])[] {
             ['  size', bytes === undefined ? 'unknown' : formatBytes(bytes)],
           ] as const),
     ),
+    ['kernel-format', formatOf(seen.kernel)],
+    ['rootfs-format', formatOf(seen.rootfs)],
     ['rootfs-type', `${bundle.rootfsType}, ${bundle.rootfsIsReadOnly ? 'read-only' : 'writable'}`],
     ['boot-args', bundle.bootArgs],
     ['created', time(bundle.createdAt)],
     ['used', time(bundle.lastAccessedAt)],
+    ...seen.receipts.map((receipt) => ['booted', bootOf(receipt)] as const),
   ];
   return facts.map(([name, value]) => [name, plainLine(value)] as const);
+}
+
+function formatOf({ format, problem }: FileVerdict<string>): string {
+  return problem === undefined ? format : `not recognised: it ${problem}`;
+}
+
+function bootOf({ vmm, vmmVersion, accelerator, bootMs, marker, bootedAt }: BootReceipt): string {
+  return `${vmm} ${vmmVersion} (${accelerator}) in ${formatSeconds(bootMs)} to ${JSON.stringify(marker)}, ${time(bootedAt)}`;
 }
 
 function sourceValue(value: unknown): string {

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import test from 'node:test';
+import { promisify } from 'node:util';
+import { BIN } from './bin.fixture.ts';
+import { workplace } from './cache.fixture.ts';
+import { imageServer } from './image-server.fixture.ts';
+import { Screen } from './screen.fixture.ts';
+
+const run = promisify(execFile);
+
+for (const columns of [40, 80]) {
+  test(`on a real terminal of ${columns} columns a download is two bars, and no line wraps`, async (t) => {
+    const { cacheDir } = await workplace(t);
+    const { manifestUrl } = await imageServer(t, { pauseMs: 120 });
+    const raw = await onTerminal(columns, ['ensure', manifestUrl, '--cache-dir', cacheDir]);
+    const screen = new Screen(columns);
+    screen.write(raw);
+    const [kernel = '', rootfs = '', next = ''] = screen.lines;
+    assert.match(kernel, /^kernel \[=+\] 100% {2}256\.0 KiB/);
+    assert.match(rootfs, /^rootfs \[=+\] 100% {2}1\.0 MiB/);
+    assert.match(next, /^bundle {5}served$/);
+    assert.ok(raw.split('rootfs [').length > 4, 'it was drawn just once');
+  });
+}
+
+test('on a terminal list is a table, and stacked where it is narrow', async (t) => {
+  const { cacheDir, image } = await workplace(t);
+  await onTerminal(80, ['ensure', await image('some-bundle'), '--cache-dir', cacheDir]);
+  const shown = async (columns: number): Promise<readonly string[]> => {
+    const screen = new Screen(columns);
+    screen.write(await onTerminal(columns, ['list', '--cache-dir', cacheDir]));
+    return screen.lines.map((line) => line.replace(/aarch64 ?/, 'x86_64'));
+  };
+  assert.deepEqual(await shown(80), [
+    'ID           ARCH    KERNEL   SIZE     USED      TRUST',
+    'some-bundle  x86_64  vmlinux  4.9 KiB  just now  first-use',
+  ]);
+  assert.deepEqual(await shown(40), ['some-bundle', '  x86_64, vmlinux, 4.9 KiB, just now', '  first-use']);
+});
+
+/** What the command writes to a terminal of its own; the terminal itself comes from `script` of util-linux. */
+async function onTerminal(columns: number, args: readonly string[]): Promise<string> {
+  const command = [process.execPath, ...BIN, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  const env = { ...process.env, CI: '', SHELL: '/bin/sh' };
+  const { stdout } = await run('script', ['-qec', `stty cols ${columns}; exec ${command}`, '/dev/null'], { env });
+  return stdout;
+}
