@@ -1,7 +1,7 @@
 import { link, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../errors.ts';
-import { openForReading, randomSuffix, statOf, unlessMissing } from './files.ts';
+import { bestEffort, openForReading, randomSuffix, statOf, unlessMissing } from './files.ts';
 import { hashFile } from './hash.ts';
 import type { Layout } from './layout.ts';
 import { holds, readStamp, stampOf, writeStamp } from './stamp.ts';
@@ -57,6 +57,11 @@ export class Blobs {
     }
   }
 
+  /** True when there is a file for this content, whatever is in it. */
+  async has(sha256: string): Promise<boolean> {
+    return (await statOf(this.#path(sha256))) !== undefined;
+  }
+
   /** Links a content that is here and good to `path`, and gives it; `undefined` when it is not, and a bad one is dropped. */
   async linkTo(path: string, sha256: string, check: CheckOptions): Promise<Content | undefined> {
     const blob = this.#path(sha256);
@@ -76,9 +81,9 @@ export class Blobs {
 
   /**
    * Takes a file that was just hashed into the store: afterwards `path` is a link to the blob of that digest. When there is
-   * one already the two become one, unless `replace` says that the old is not to be believed.
+   * a good one already the two become one, so that all bundles with this content share one file and one stamp.
    */
-  async adopt(path: string, { sha256 }: Content, replace: boolean, check: CheckOptions): Promise<void> {
+  async adopt(path: string, { sha256 }: Content, check: CheckOptions): Promise<void> {
     const blob = this.#path(sha256);
     const verifiedAt = new Date();
     const taken = await link(path, blob).then(
@@ -88,19 +93,15 @@ export class Blobs {
         throw error;
       },
     );
-    if (!taken && !replace) {
+    if (!taken) {
       const ours = `${path}.${randomSuffix()}`;
       await rename(path, ours);
       if ((await this.linkTo(path, sha256, check)) !== undefined) {
         await rm(ours);
         return;
       }
-      await rename(ours, path);
-    }
-    if (!taken) {
-      const fresh = `${blob}.${randomSuffix()}`;
-      await link(path, fresh);
-      await rename(fresh, blob);
+      await link(ours, path);
+      await rename(ours, blob);
     }
     const stats = await statOf(path);
     if (stats !== undefined) await writeStamp(this.#layout.stamps, sha256, stampOf(stats, verifiedAt));
@@ -110,19 +111,21 @@ export class Blobs {
   async drop(path: string, sha256: string): Promise<void> {
     const blob = this.#path(sha256);
     await this.#keepingStamp(sha256, blob, () => unlessMissing(() => unlink(path)));
-    const stats = await statOf(blob);
-    if (stats === undefined || stats.nlink > 1n) return;
-    await rm(blob, { force: true });
-    await rm(join(this.#layout.stamps, `${sha256}.json`), { force: true });
+    await this.dropIfUnused(sha256);
   }
 
   /** Contents that no bundle links to are left by processes that died; their last link is the blob itself. */
-  async dropIfUnused(sha256: string): Promise<boolean> {
-    const stats = await statOf(this.#path(sha256));
-    if (stats === undefined || stats.nlink > 1n) return false;
-    await rm(this.#path(sha256), { force: true });
-    await rm(join(this.#layout.stamps, `${sha256}.json`), { force: true });
-    return true;
+  async dropIfUnused(sha256: string): Promise<void> {
+    const blob = this.#path(sha256);
+    const stats = await statOf(blob);
+    if (stats === undefined || stats.nlink > 1n) return;
+    // Out of reach first: somebody may link to it just now.
+    const aside = join(this.#layout.staging, `${sha256}.${randomSuffix()}.trash`);
+    if ((await unlessMissing(() => rename(blob, aside).then(() => true))) === undefined) return;
+    const linkedMeanwhile = ((await statOf(aside))?.nlink ?? 0n) > 1n;
+    if (linkedMeanwhile) await bestEffort(() => link(aside, blob));
+    else await rm(join(this.#layout.stamps, `${sha256}.json`), { force: true });
+    await rm(aside, { force: true });
   }
 
   async #keepingStamp(sha256: string, blob: string, change: () => Promise<unknown>): Promise<void> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Artifact, ArtifactRole, Artifacts, ImageFacts, ResolvedImage } from '../image.ts';
+import { isBundleId } from '../image.ts';
 
 /** In the order in which they are listed and stored. */
 export const ROLES: readonly ArtifactRole[] = ['kernel', 'initrd', 'rootfs'];
@@ -24,6 +25,11 @@ export function artifactsOf(artifacts: Artifacts): readonly (readonly [ArtifactR
 export function bundleDirName({ facts, artifacts }: ResolvedImage): string {
   const promised = artifactsOf(artifacts).map(([role, artifact]) => [role, promise(artifact)] as const);
   return `${facts.bundleId}-${bundleKey(facts, promised)}`;
+}
+
+/** True for a name that `bundleDirName` can have given. */
+export function isBundleDirName(name: string): boolean {
+  return isBundleId(name.slice(0, -17)) && /-[0-9a-f]{16}$/.test(name);
 }
 
 /** 16 hex digits of the SHA-256 over all facts but the words they were asked for with, and over what every artifact must be. */

@@ -5,11 +5,11 @@ import type { Arch, Artifact, ArtifactRole, Bundle, Context, ResolvedImage } fro
 import { isBundleId, isPlainName } from '../image.ts';
 import { Blobs, type CheckOptions } from './blobs.ts';
 import { artifactsOf, bundleDirName } from './bundle-key.ts';
-import { bestEffort, randomSuffix, statOf, syncDirectory, unlessMissing, writeSynced } from './files.ts';
+import { bestEffort, moveDirectory, randomSuffix, statOf, syncDirectory, unlessMissing, writeSynced } from './files.ts';
 import { ingest } from './ingest.ts';
 import { Layout } from './layout.ts';
 import { unlessLeased } from './lease.ts';
-import { withLock } from './lock.ts';
+import { tryLock, withLock } from './lock.ts';
 import type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
 import {
   RECORD_NAME,
@@ -67,7 +67,7 @@ export class BundleStore {
     return await reading(`look for ${image.facts.bundleId}`, async () => {
       if (!(await checkRoot(this.#layout))) return undefined;
       const found = await this.#look(bundleDirName(image), context);
-      return found === undefined || 'problem' in found ? undefined : found.bundle;
+      return found === undefined || 'problem' in found ? undefined : asAsked(found.bundle, image);
     });
   }
 
@@ -91,7 +91,7 @@ export class BundleStore {
       await writing('clear what an earlier attempt left', () => sweepKey(this.#layout, this.#blobs, dirName));
       if (options.replace !== true) {
         const found = await reading(`look for ${dirName}`, () => this.#look(dirName, context));
-        if (found !== undefined && 'bundle' in found) return found.bundle;
+        if (found !== undefined && 'bundle' in found) return asAsked(found.bundle, image);
         if (found !== undefined) await this.#quarantine(dirName, found.problem, context);
       }
       return await this.#make(image, dirName, options.replace ?? false, context);
@@ -137,10 +137,8 @@ export class BundleStore {
    * count nor go. One that cannot be removed is reported, not thrown.
    */
   async prune(options: PruneOptions, context: Context): Promise<PruneReport> {
+    if (options.dryRun !== true) await this.#sweep(context);
     const bundles = await this.list();
-    if (options.dryRun !== true && (await reading('look at the cache', () => checkRoot(this.#layout)))) {
-      await writing('clear what earlier attempts left', () => sweepAll(this.#layout, this.#blobs));
-    }
     const isProtected = (bundle: Bundle): boolean =>
       bundle.bundleDir === options.keepBundleDir || bundle.bundleId === options.keepBundleId;
     if (bundles.length <= options.limit) {
@@ -165,6 +163,7 @@ export class BundleStore {
         `[smartvm] Keeping ${options.limit} base images: removing ${bundle.bundleId} (${bundle.bundleDir}). Raise maxStoredBaseImages to keep more.`,
       );
       const problem = await this.#evict(bundle);
+      if (problem !== undefined) context.logger.warn(`[smartvm] ${bundle.bundleDir} was not removed: ${problem}`);
       (problem === undefined ? removed : skipped).push(entry(bundle, problem ?? why));
     }
     const gone = new Set([...removed, ...skipped].map(({ bundleDir }) => bundleDir));
@@ -226,7 +225,12 @@ export class BundleStore {
 
   async #markUse(dirName: string, record: BundleRecord): Promise<string> {
     const now = new Date();
-    const marked = await bestEffort(() => utimes(join(this.#layout.used, dirName), now, now));
+    const mark = join(this.#layout.used, dirName);
+    const marked = await bestEffort(async () => {
+      if ((await unlessMissing(() => utimes(mark, now, now).then(() => true))) === true) return;
+      await writeFile(mark, '', { mode: 0o600 });
+      await utimes(mark, now, now);
+    });
     return marked ? now.toISOString() : await this.#lastUse(dirName, record);
   }
 
@@ -238,12 +242,13 @@ export class BundleStore {
   async #make(image: ResolvedImage, dirName: string, replace: boolean, context: Context): Promise<Bundle> {
     const staging = join(this.#layout.staging, `${dirName}.${randomSuffix()}`);
     await writing('begin a bundle', () => mkdir(staging, { mode: 0o700 }));
+    const obtained = new Map<string, string>();
     try {
-      const files = await this.#gather(image, staging, replace, context);
+      const files = await this.#gather(image, staging, replace, obtained, context);
       const record: BundleRecord = { schemaVersion: 1, facts: image.facts, files, createdAt: new Date().toISOString() };
       return await writing(`publish ${image.facts.bundleId}`, () => this.#publish(staging, dirName, record));
     } catch (error) {
-      await discard(this.#layout, this.#blobs, staging);
+      await bestEffort(() => discard(this.#layout, this.#blobs, staging, obtained));
       throw error;
     }
   }
@@ -253,23 +258,30 @@ export class BundleStore {
     image: ResolvedImage,
     staging: string,
     replace: boolean,
+    obtained: Map<string, string>,
     context: Context,
   ): Promise<BundleRecord['files']> {
     const known = replace ? new Map<string, string>() : await this.#knownContents();
     const artifacts = artifactsOf(image.artifacts);
-    const toFetch = artifacts.filter(([, artifact]) => !known.has(artifact.identity));
-    await ensureSpace(
-      this.#layout.root,
-      toFetch.reduce((sum, [, { bytes = 0 }]) => sum + bytes, 0),
-    );
+    const contentOf = ({ sha256, identity }: Artifact): string | undefined =>
+      sha256?.toLowerCase() ?? known.get(identity);
+    let neededBytes = 0;
+    for (const [, artifact] of artifacts) {
+      const sha256 = contentOf(artifact);
+      const isHere = !replace && sha256 !== undefined && (await this.#blobs.has(sha256));
+      if (!isHere) neededBytes += artifact.bytes ?? 0;
+    }
+    await ensureSpace(this.#layout.root, neededBytes);
 
     const others = new AbortController();
     const signal = context.signal === undefined ? others.signal : AbortSignal.any([context.signal, others.signal]);
     const results = await Promise.allSettled(
       artifacts.map(async ([role, artifact]) => {
         try {
-          const sha256 = artifact.sha256?.toLowerCase() ?? known.get(artifact.identity);
-          return [role, await this.#obtain(role, artifact, sha256, staging, replace, { ...context, signal })] as const;
+          const from = { ...context, signal };
+          const file = await this.#obtain(role, artifact, contentOf(artifact), staging, replace, from);
+          obtained.set(file.fileName, file.sha256);
+          return [role, file] as const;
         } catch (error) {
           if (!others.signal.aborted) others.abort(error);
           throw error;
@@ -308,7 +320,8 @@ export class BundleStore {
           context.onProgress({ phase: 'fetch', role, fileName: artifact.fileName, bytes, ...total });
         },
       });
-      await writing(`store ${artifact.fileName}`, () => this.#blobs.adopt(path, content, replace, check));
+      const adopting = replace ? { ...check, scrubAfterMs: -Infinity } : check;
+      await writing(`store ${artifact.fileName}`, () => this.#blobs.adopt(path, content, adopting));
       return recorded(artifact, content);
     };
     if (artifact.sha256 === undefined) return await fetched();
@@ -320,7 +333,7 @@ export class BundleStore {
   async #knownContents(): Promise<Map<string, string>> {
     const known = new Map<string, string>();
     for (const name of (await unlessMissing(() => readdir(this.#layout.bundles))) ?? []) {
-      const record = await readRecord(join(this.#layout.bundles, name));
+      const record = await reading(`read ${name}`, () => readRecord(join(this.#layout.bundles, name)));
       if (record === undefined || record === 'damaged') continue;
       for (const [, { identity, sha256 }] of filesOf(record)) known.set(identity, sha256);
     }
@@ -334,19 +347,48 @@ export class BundleStore {
     await syncDirectory(staging);
     await syncDirectory(this.#layout.blobs);
     const created = new Date(record.createdAt);
-    await writeFile(join(used, dirName), '');
+    await writeFile(join(used, dirName), '', { mode: 0o600 });
     await utimes(join(used, dirName), created, created);
     const old = join(this.#layout.staging, `${dirName}.${randomSuffix()}.old`);
-    const replaced = await unlessMissing(() => rename(bundleDir, old).then(() => true));
-    await rename(staging, bundleDir);
-    await syncDirectory(bundles);
-    if (replaced === true) await unlessLeased(old, () => discard(this.#layout, this.#blobs, old));
+    const replaced = await unlessMissing(() => moveDirectory(bundleDir, old).then(() => true));
+    try {
+      await rename(staging, bundleDir);
+      await syncDirectory(bundles);
+      await this.#requirePublished(bundleDir, record);
+    } catch (error) {
+      if (replaced === true && (await statOf(bundleDir)) === undefined) await rename(old, bundleDir);
+      throw error;
+    }
+    if (replaced === true) {
+      await bestEffort(() => unlessLeased(old, () => discard(this.#layout, this.#blobs, old)));
+    }
     return toBundle(bundleDir, record, record.createdAt);
+  }
+
+  /** A file system that says it renamed is not believed: the bundle is looked at where it should be. */
+  async #requirePublished(bundleDir: string, record: BundleRecord): Promise<void> {
+    const published = await readRecord(bundleDir);
+    if (typeof published === 'object' && published.createdAt === record.createdAt) return;
+    throw new SmartVMError(
+      `Failed to publish ${bundleDir}: it was renamed to there, and is not there`,
+      'STORE_UNWRITABLE',
+      { hint: 'The file system of the cache does not do what it says: name another one with SMARTVM_CACHE_DIR.' },
+    );
+  }
+
+  /** Clears what earlier attempts left, as far as that goes: nothing here is worth failing for. */
+  async #sweep(context: Context): Promise<void> {
+    if (!(await reading('look at the cache', () => checkRoot(this.#layout)))) return;
+    try {
+      await writing('clear what earlier attempts left', () => sweepAll(this.#layout, this.#blobs));
+    } catch (error) {
+      context.logger.warn(messageOf(error));
+    }
   }
 
   async #quarantine(dirName: string, problem: readonly string[], context: Context): Promise<void> {
     const place = join(this.#layout.quarantine, `${dirName}.${randomSuffix()}`);
-    await writing(`move the damaged ${dirName} aside`, () => rename(join(this.#layout.bundles, dirName), place));
+    await writing(`move the damaged ${dirName} aside`, () => moveDirectory(join(this.#layout.bundles, dirName), place));
     context.logger.warn(`Moved a damaged bundle to ${place} and will make it anew (${problem.join('; ')})`);
   }
 
@@ -360,8 +402,12 @@ export class BundleStore {
 
   /** Removes a bundle; what stands against it is told in words. */
   async #evict(bundle: Bundle): Promise<string | undefined> {
+    const dirName = basename(bundle.bundleDir);
     try {
-      return (await this.#discardUnlessLeased(basename(bundle.bundleDir))) ? undefined : 'in use';
+      const lock = join(this.#layout.locks, `${dirName}.lock`);
+      const done = await tryLock(lock, () => this.#discardUnlessLeased(dirName));
+      if (done === undefined) return 'another process works on it';
+      return done.result ? undefined : 'in use';
     } catch (error) {
       return messageOf(error);
     }
@@ -372,7 +418,7 @@ export class BundleStore {
     const bundleDir = join(this.#layout.bundles, dirName);
     const done = await unlessLeased(bundleDir, async () => {
       const trash = join(this.#layout.staging, `${dirName}.${randomSuffix()}.trash`);
-      await rename(bundleDir, trash);
+      await moveDirectory(bundleDir, trash);
       await syncDirectory(this.#layout.bundles);
       await discard(this.#layout, this.#blobs, trash);
       await rm(join(this.#layout.used, dirName), { force: true });
@@ -393,6 +439,11 @@ export class BundleStore {
       'BASE_IMAGE_NOT_CACHED',
     );
   }
+}
+
+/** The bundle in the words of this call: the same image may have been asked for in other words before. */
+function asAsked(bundle: Bundle, { facts }: ResolvedImage): Bundle {
+  return { ...bundle, reference: facts.reference };
 }
 
 function recorded(artifact: Artifact, { sha256, bytes }: { sha256: string; bytes: number }): RecordedFile {

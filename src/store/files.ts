@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type BigIntStats } from 'node:fs';
-import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { systemCode } from '../errors.ts';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SmartVMError, systemCode } from '../errors.ts';
 
 /** A fresh name that no other process will think of: 96 random bits as hex. */
 export function randomSuffix(): string {
@@ -74,13 +75,32 @@ export async function unlessMissing<T>(work: () => Promise<T>): Promise<T | unde
   }
 }
 
+/**
+ * Moves a directory in one step. Where the file system refuses that for one that it only shows (the lower layers of an overlay:
+ * a cache that came with a container image) its entries are moved, the record of a bundle first, so that it is never half there.
+ */
+export async function moveDirectory(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (systemCode(error) !== 'EXDEV') throw error;
+    await mkdir(to, { mode: 0o700 });
+    const names = await readdir(from);
+    const first = 'manifest.json';
+    for (const name of names.sort((a, b) => Number(b === first) - Number(a === first))) {
+      await rename(join(from, name), join(to, name));
+    }
+    await rmdir(from);
+  }
+}
+
 /** Does what is nice to have but never needed: a cache that cannot be written, or is full, is no reason to fail. */
 export async function bestEffort(work: () => Promise<unknown>): Promise<boolean> {
   try {
     await work();
     return true;
   } catch (error) {
-    if (systemCode(error) === undefined) throw error;
+    if (systemCode(error) === undefined && !(error instanceof SmartVMError)) throw error;
     return false;
   }
 }

@@ -7,12 +7,13 @@ export type LockMode = 'exclusive' | 'shared';
  * Tries to take a kernel lock on an open descriptor, without waiting: true when it is held now. It ends when the descriptor is
  * closed by its last holder, be it by dying.
  *
- * The child of util-linux locks the open file description it inherits, which is ours too, and goes.
+ * The child of util-linux locks the open file description it inherits, which is ours too, and goes. It is in a group of its
+ * own, so that Ctrl-C reaches us and not it.
  */
 export async function tryFlock(fd: number, mode: LockMode): Promise<boolean> {
   const status = await new Promise<number | null>((resolve, reject) => {
     const flag = mode === 'exclusive' ? '-x' : '-s';
-    const child = spawn('flock', [flag, '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    const child = spawn('flock', [flag, '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', fd], detached: true });
     child.on('error', reject);
     child.on('close', resolve);
   }).catch((cause: unknown) => {
@@ -20,7 +21,7 @@ export async function tryFlock(fd: number, mode: LockMode): Promise<boolean> {
     throw new SmartVMError(
       `Failed to lock the cache: ${missing ? 'the command flock is not there' : 'flock could not be started'}`,
       'STORE_LOCKED',
-      { cause, hint: 'Install util-linux: apt-get install util-linux' },
+      { cause, ...(missing ? { hint: 'Install util-linux: apt-get install util-linux' } : {}), retryable: !missing },
     );
   });
   if (status === 0) return true;

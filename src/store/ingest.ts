@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { SmartVMError } from '../errors.ts';
 import type { Artifact, Context } from '../image.ts';
+import { sayingSpace } from './space.ts';
 import { writing } from './store-error.ts';
 
 /** What was written: exactly these bytes, with this digest. */
@@ -33,10 +34,16 @@ export async function ingest(
   context: Context,
   options: IngestOptions,
 ): Promise<Ingested> {
-  const stream = await artifact.open(context);
+  // The file comes first: a stream that was opened must be read or destroyed, and a file that fails would leave it hanging.
   const handle = await writing(`create ${path}`, () => open(path, 'wx', 0o600));
   try {
-    const written = await pour(stream, handle, artifact, context, options);
+    const written = await pour(
+      await artifact.open(context),
+      new HashedFile(handle, path, artifact),
+      artifact,
+      context,
+      options,
+    );
     await writing(`sync ${path}`, async () => {
       await handle.chmod(0o444);
       await handle.sync();
@@ -49,52 +56,35 @@ export async function ingest(
 
 async function pour(
   stream: AsyncIterable<Uint8Array>,
-  handle: FileHandle,
+  file: HashedFile,
   artifact: Artifact,
   context: Context,
   { maxBytes, onBytes }: IngestOptions,
 ): Promise<Ingested> {
   const limit = Math.min(artifact.bytes ?? maxBytes, maxBytes);
-  const hash = createHash('sha256');
   let received = 0;
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
-  let underWay: Promise<void> = Promise.resolve();
-  let position = 0;
-
-  const flush = async (): Promise<void> => {
-    await underWay;
-    onBytes(position);
-    const [chunks, start] = [gathered, position];
-    position += gatheredBytes;
-    [gathered, gatheredBytes] = [[], 0];
-    underWay = write(handle, chunks, start, position);
-    // A failed write is told by the next flush; until then it must not count as unhandled.
-    underWay.catch(() => undefined);
-    for (const chunk of chunks) hash.update(chunk);
-  };
-
   try {
     for await (const chunk of stream) {
       context.signal?.throwIfAborted();
       received += chunk.byteLength;
       if (received > limit) throw wrongSize(artifact, limit, `more than ${limit}`);
-      gathered.push(chunk);
-      gatheredBytes += chunk.byteLength;
-      if (gatheredBytes >= GATHER_BYTES) await flush();
+      for (let start = 0; start < chunk.byteLength;) {
+        start += file.gather(chunk, start);
+        if (!file.isFull) continue;
+        await file.flush();
+        onBytes(file.writtenBytes);
+      }
     }
-    if (gatheredBytes > 0) await flush();
+    await file.flush();
   } finally {
-    // The descriptor must not be closed under a write.
-    await underWay.catch(() => undefined);
+    await file.settle();
   }
-  await underWay;
-  onBytes(position);
+  const sha256 = await file.end();
+  onBytes(received);
   context.signal?.throwIfAborted();
-  if (artifact.bytes !== undefined && position !== artifact.bytes) {
-    throw wrongSize(artifact, artifact.bytes, String(position));
+  if (artifact.bytes !== undefined && received !== artifact.bytes) {
+    throw wrongSize(artifact, artifact.bytes, String(received));
   }
-  const sha256 = hash.digest('hex');
   if (artifact.sha256 !== undefined && sha256 !== artifact.sha256.toLowerCase()) {
     throw new SmartVMError(
       `${artifact.fileName} SHA-256 mismatch: expected ${artifact.sha256.toLowerCase()}, got ${sha256}`,
@@ -104,20 +94,83 @@ async function pour(
       },
     );
   }
-  return { sha256, bytes: position };
+  return { sha256, bytes: received };
 }
 
-async function write(handle: FileHandle, chunks: Uint8Array[], start: number, end: number): Promise<void> {
-  await writing('write to the cache', async () => {
-    const { bytesWritten } = await handle.writev(chunks, start);
-    if (bytesWritten !== end - start) {
+/**
+ * A file written from its beginning through two buffers: one fills while the other is written and hashed. Bytes are copied
+ * in, because a stream may use its chunk again and what is hashed must be what is written.
+ */
+class HashedFile {
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  readonly #neededBytes: number;
+  readonly #hash: Hash = createHash('sha256');
+  #filling = Buffer.allocUnsafe(GATHER_BYTES);
+  #spare = Buffer.allocUnsafe(GATHER_BYTES);
+  #filled = 0;
+  #position = 0;
+  #writtenBytes = 0;
+  #underWay: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle, path: string, { bytes = 0 }: Artifact) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#neededBytes = bytes;
+  }
+
+  get isFull(): boolean {
+    return this.#filled === GATHER_BYTES;
+  }
+
+  /** Bytes that the kernel has taken. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  /** Takes what fits of `chunk` from `start` on, and says how much that was. */
+  gather(chunk: Uint8Array, start: number): number {
+    const end = Math.min(chunk.byteLength, start + GATHER_BYTES - this.#filled);
+    this.#filling.set(chunk.subarray(start, end), this.#filled);
+    this.#filled += end - start;
+    return end - start;
+  }
+
+  /** Begins to write what was gathered; rejects when the write before it failed. */
+  async flush(): Promise<void> {
+    await this.#underWay;
+    const bytes = this.#filling.subarray(0, this.#filled);
+    [this.#filling, this.#spare, this.#filled] = [this.#spare, this.#filling, 0];
+    this.#underWay = this.#write(bytes, this.#position);
+    // A failed write is told by the next flush; until then it must not count as unhandled.
+    this.#underWay.catch(() => undefined);
+    this.#position += bytes.byteLength;
+    this.#hash.update(bytes);
+  }
+
+  /** Waits until nothing is under way: the descriptor must not be closed under a write. */
+  async settle(): Promise<void> {
+    await this.#underWay.catch(() => undefined);
+  }
+
+  /** The digest of all that was written, once it was; lower-case hex. */
+  async end(): Promise<string> {
+    await this.#underWay;
+    return this.#hash.digest('hex');
+  }
+
+  async #write(bytes: Buffer, position: number): Promise<void> {
+    await sayingSpace(this.#path, this.#neededBytes - position, async () => {
+      const { bytesWritten } = await this.#handle.write(bytes, 0, bytes.byteLength, position);
+      if (bytesWritten === bytes.byteLength) return;
       throw new SmartVMError(
-        `Failed to write to the cache: ${bytesWritten} of ${end - start} bytes were taken`,
+        `Failed to write ${this.#path}: ${bytesWritten} of ${bytes.byteLength} bytes were taken`,
         'STORE_NO_SPACE',
-        { hint: 'The disk or a limit on file sizes is reached.' },
+        { hint: 'The disk, a quota or a limit on file sizes is reached.' },
       );
-    }
-  });
+    });
+    this.#writtenBytes = position + bytes.byteLength;
+  }
 }
 
 function wrongSize(artifact: Artifact, expected: number, got: string): SmartVMError {

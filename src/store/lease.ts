@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SmartVMError } from '../errors.ts';
-import { unlessMissing } from './files.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SmartVMError, systemCode } from '../errors.ts';
+import { openForReading, unlessMissing } from './files.ts';
 import { tryFlock } from './flock.ts';
 import { reading } from './store-error.ts';
 
@@ -16,17 +16,27 @@ export interface Lease {
   release(): Promise<void>;
 }
 
+/** Whoever removes a bundle, or only asks whether it may, holds it for milliseconds: a lease that meets them waits this long. */
+const WAIT_MS = 10_000;
+const POLL_MS = 20;
+
 /**
  * Takes a lease on a bundle: a shared kernel lock on its record, which needs no write access.
  *
- * Rejects with `BASE_IMAGE_NOT_CACHED` when the bundle is gone or is just being removed.
+ * Rejects with `BASE_IMAGE_NOT_CACHED` when the bundle is gone, `STORE_LOCKED` when it is held for removal and does not go.
  */
 export async function leaseBundle(bundleDir: string): Promise<Lease> {
   const record = join(bundleDir, 'manifest.json');
   const handle = await openRecord(record);
   if (handle === undefined) throw gone(bundleDir);
   try {
-    if (!(await tryFlock(handle.fd, 'shared')) || !(await isStill(record, handle))) throw gone(bundleDir);
+    const deadline = performance.now() + WAIT_MS;
+    while (!(await tryFlock(handle.fd, 'shared'))) {
+      if (!(await isStill(record, handle))) throw gone(bundleDir);
+      if (performance.now() > deadline) throw heldForRemoval(bundleDir);
+      await sleep(POLL_MS);
+    }
+    if (!(await isStill(record, handle))) throw gone(bundleDir);
   } catch (error) {
     await handle.close();
     throw error;
@@ -52,9 +62,14 @@ export async function unlessLeased<T>(
 }
 
 async function openRecord(record: string): Promise<FileHandle | undefined> {
-  return await reading(`lease ${record}`, () =>
-    unlessMissing(() => open(record, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)),
-  );
+  return await reading(`lease ${record}`, async () => {
+    try {
+      return await openForReading(record);
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return undefined;
+      throw error;
+    }
+  });
 }
 
 /** A bundle that was moved away between opening and locking is no longer the one at that path. */
@@ -69,4 +84,15 @@ function gone(bundleDir: string): SmartVMError {
     hint: 'Ensure the image again.',
     retryable: true,
   });
+}
+
+function heldForRemoval(bundleDir: string): SmartVMError {
+  return new SmartVMError(
+    `Failed to lease ${bundleDir}: for ${WAIT_MS} ms another process has held it`,
+    'STORE_LOCKED',
+    {
+      hint: 'It is being removed, or somebody else locks its manifest.json; ask again.',
+      retryable: true,
+    },
+  );
 }

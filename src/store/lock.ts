@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SmartVMError } from '../errors.ts';
 import { bestEffort } from './files.ts';
 import { tryFlock } from './flock.ts';
+import { writing } from './store-error.ts';
 
 export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
@@ -14,7 +15,9 @@ export interface LockOptions {
 }
 
 const DEFAULT_WAIT_MS = 30 * 60_000;
-const POLL_MS = 50;
+/** The first wait between two tries; later ones are longer, because every try starts a process. */
+const FIRST_POLL_MS = 30;
+const LAST_POLL_MS = 500;
 /** Waiters of this process stand in line here, so that just one of them asks the kernel. */
 const queues = new Map<string, Promise<void>>();
 
@@ -30,8 +33,9 @@ export async function withLock<T>(path: string, options: LockOptions, work: () =
   const mine = Promise.all([before, new Promise<void>((resolve) => (leave = resolve))]).then(() => undefined);
   queues.set(path, mine);
   try {
-    await untilAborted(before, options.signal);
-    const handle = await acquire(path, options);
+    const deadline = performance.now() + (options.waitMs ?? DEFAULT_WAIT_MS);
+    if (!(await isOurTurn(before, options))) throw stillLocked(path, 'this process', options);
+    const handle = await acquire(path, deadline, options);
     try {
       return await work();
     } finally {
@@ -55,15 +59,17 @@ export async function tryLock<T>(path: string, work: () => Promise<T>): Promise<
   }
 }
 
-async function acquire(path: string, { signal, waitMs = DEFAULT_WAIT_MS, onWait }: LockOptions): Promise<FileHandle> {
+async function acquire(path: string, deadline: number, options: LockOptions): Promise<FileHandle> {
+  const { signal, onWait } = options;
   const handle = await openLock(path);
   try {
-    const deadline = performance.now() + waitMs;
-    for (let told = false; !(await tryFlock(handle.fd, 'exclusive')); told = true) {
+    for (let pollMs = FIRST_POLL_MS; !(await tryFlock(handle.fd, 'exclusive'));) {
       const holder = await holderOf(handle);
-      if (!told) onWait?.(holder);
-      if (performance.now() > deadline) throw stillLocked(path, holder, waitMs);
-      await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal });
+      if (pollMs === FIRST_POLL_MS) onWait?.(holder);
+      const leftMs = deadline - performance.now();
+      if (leftMs <= 0) throw stillLocked(path, holder, options);
+      await sleep(Math.min(pollMs, leftMs), undefined, signal === undefined ? {} : { signal });
+      pollMs = Math.min(pollMs * 1.5, LAST_POLL_MS);
     }
     await signHolder(handle);
     return handle;
@@ -75,7 +81,9 @@ async function acquire(path: string, { signal, waitMs = DEFAULT_WAIT_MS, onWait 
 }
 
 function openLock(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  return writing(`open the lock ${path}`, () =>
+    open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600),
+  );
 }
 
 /** For people who wonder what they wait for; the lock does not depend on it, so a full disk does not matter. */
@@ -92,29 +100,27 @@ async function holderOf(handle: FileHandle): Promise<string> {
   return buffer.toString('utf8', 0, bytesRead).trim() || 'another process';
 }
 
-function stillLocked(path: string, holder: string, waitMs: number): SmartVMError {
+function stillLocked(path: string, holder: string, { waitMs = DEFAULT_WAIT_MS }: LockOptions): SmartVMError {
   return new SmartVMError(
-    `Failed to lock ${path}: after ${Math.round(waitMs / 1000)} s it is still held by ${holder}`,
+    `Failed to lock ${path}: after ${(waitMs / 1000).toFixed(1)} s it is still held by ${holder}`,
     'STORE_LOCKED',
     { retryable: true, hint: 'See whether that process makes progress; end it if it does not, and ask again.' },
   );
 }
 
-/** Waits for our turn in this process; an aborted wait gives it up at once. */
-async function untilAborted(turn: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) {
-    await turn;
-    return;
-  }
-  signal.throwIfAborted();
-  let onAbort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+/** Waits for our turn in this process: false when the time is over. An aborted wait gives it up at once. */
+async function isOurTurn(turn: Promise<void>, { signal, waitMs = DEFAULT_WAIT_MS }: LockOptions): Promise<boolean> {
+  signal?.throwIfAborted();
+  const over = new AbortController();
+  const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  const timeIsOver = sleep(waitMs, false, { signal: stop });
   try {
-    await Promise.race([turn, aborted]);
+    return await Promise.race([turn.then(() => true), timeIsOver]);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    over.abort();
+    await timeIsOver.catch(() => undefined);
   }
 }

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path';
+import { systemCode } from '../errors.ts';
 import type { ArtifactRole, Bundle, ImageFacts } from '../image.ts';
 import { isBundleId, isPlainName } from '../image.ts';
 import { ROLES, bundleKey, type Promised } from './bundle-key.ts';
@@ -44,11 +45,21 @@ export function formatRecord(record: BundleRecord): string {
 
 /**
  * The record of a bundle directory: `undefined` when there is none, `'damaged'` when it is not a record, or not the one that
- * belongs into a directory of this name. Errors of the file system are thrown.
+ * belongs into a directory of this name (a bundle that was moved aside is asked for by the name it had). Errors of the file
+ * system are thrown.
  */
-export async function readRecord(bundleDir: string): Promise<BundleRecord | 'damaged' | undefined> {
-  const text = await readText(join(bundleDir, RECORD_NAME));
-  return text === undefined ? undefined : (parseRecord(text, basename(bundleDir)) ?? 'damaged');
+export async function readRecord(
+  bundleDir: string,
+  dirName: string = basename(bundleDir),
+): Promise<BundleRecord | 'damaged' | undefined> {
+  try {
+    const text = await readText(join(bundleDir, RECORD_NAME));
+    return text === undefined ? undefined : (parseRecord(text, dirName) ?? 'damaged');
+  } catch (error) {
+    // A symbolic link or a directory in its place was not put there by us.
+    if (['ELOOP', 'EISDIR', 'ENOTDIR'].includes(systemCode(error) ?? '')) return 'damaged';
+    throw error;
+  }
 }
 
 /** The bundle of a record that lies in `bundleDir`. */
@@ -110,7 +121,8 @@ function promiseOf({ fileName, identity, sha256, bytes, promised }: RecordedFile
 function isRecord(value: unknown): value is BundleRecord {
   if (!isObject(value) || value['schemaVersion'] !== 1) return false;
   const { facts, files, createdAt } = value;
-  if (!isObject(facts) || typeof facts['bundleId'] !== 'string' || !isObject(files)) return false;
+  if (!isObject(facts) || !isObject(files)) return false;
+  if (typeof facts['bundleId'] !== 'string' || typeof facts['reference'] !== 'string') return false;
   if (typeof createdAt !== 'string' || Number.isNaN(Date.parse(createdAt))) return false;
   return (
     isFile(files['kernel']) && isFile(files['rootfs']) && (files['initrd'] === undefined || isFile(files['initrd']))

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Arch } from '../image.ts';
+import { isBundleDirName } from './bundle-key.ts';
 import { bestEffort, readText, writeWhole } from './files.ts';
 
 /** The name of the bundle directory that a reference last resolved to, or `undefined`. */
@@ -11,7 +12,7 @@ export async function readRemembered(folder: string, reference: string, arch: Ar
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return undefined;
     const { reference: ofReference, bundle }: { reference?: unknown; bundle?: unknown } = value;
-    return ofReference === reference && typeof bundle === 'string' && !bundle.includes('/') ? bundle : undefined;
+    return ofReference === reference && typeof bundle === 'string' && isBundleDirName(bundle) ? bundle : undefined;
   } catch {
     return undefined;
   }
@@ -19,9 +20,11 @@ export async function readRemembered(folder: string, reference: string, arch: Ar
 
 /** Remembers it, where the cache can be written. Writes only when it says something new. */
 export async function writeRemembered(folder: string, reference: string, arch: Arch, bundle: string): Promise<void> {
-  if ((await readRemembered(folder, reference, arch)) === bundle) return;
-  const text = JSON.stringify({ reference, arch, bundle, rememberedAt: new Date().toISOString() }, null, 2);
-  await bestEffort(() => writeWhole(pathOf(folder, reference, arch), `${text}\n`));
+  await bestEffort(async () => {
+    if ((await readRemembered(folder, reference, arch)) === bundle) return;
+    const text = JSON.stringify({ reference, arch, bundle, rememberedAt: new Date().toISOString() }, null, 2);
+    await writeWhole(pathOf(folder, reference, arch), `${text}\n`);
+  });
 }
 
 function pathOf(folder: string, reference: string, arch: Arch): string {

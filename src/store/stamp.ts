@@ -34,9 +34,9 @@ export function holds(stamp: Stamp | undefined, stats: BigIntStats, scrubAfterMs
 
 /** The stamp of a content, or `undefined` when there is none that can be read: then the content is hashed again. */
 export async function readStamp(stampsDir: string, sha256: string): Promise<Stamp | undefined> {
-  const text = await readText(join(stampsDir, `${sha256}.json`));
-  if (text === undefined) return undefined;
   try {
+    const text = await readText(join(stampsDir, `${sha256}.json`));
+    if (text === undefined) return undefined;
     const value: unknown = JSON.parse(text);
     return isStamp(value) ? value : undefined;
   } catch {

@@ -1,4 +1,4 @@
-import { SmartVMError, messageOf, systemCode, type SmartVMErrorCode } from '../errors.ts';
+import { SmartVMError, isAbortError, messageOf, systemCode, type SmartVMErrorCode } from '../errors.ts';
 
 const CODES: Readonly<Record<string, readonly [SmartVMErrorCode, string]>> = {
   ENOSPC: ['STORE_NO_SPACE', 'Make room on that disk, or name another one with SMARTVM_CACHE_DIR.'],
@@ -18,7 +18,7 @@ export async function writing<T>(step: string, work: () => Promise<T>): Promise<
     return await work();
   } catch (error) {
     const code = systemCode(error);
-    if (error instanceof SmartVMError || code === undefined) throw error;
+    if (error instanceof SmartVMError || isAbortError(error) || code === undefined) throw error;
     const [known, hint] = CODES[code] ?? ['STORE_UNWRITABLE', undefined];
     throw new SmartVMError(`Failed to ${step}: ${messageOf(error)}`, known, {
       cause: error,
@@ -32,7 +32,7 @@ export async function reading<T>(step: string, work: () => Promise<T>): Promise<
   try {
     return await work();
   } catch (error) {
-    if (error instanceof SmartVMError || systemCode(error) === undefined) throw error;
+    if (error instanceof SmartVMError || isAbortError(error) || systemCode(error) === undefined) throw error;
     throw new SmartVMError(`Failed to ${step}: ${messageOf(error)}`, 'STORE_UNREADABLE', {
       cause: error,
       hint: 'Nothing was changed. Mend the permissions or the disk of the cache and ask again.',

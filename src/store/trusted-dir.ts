@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { SmartVMError, systemCode } from '../errors.ts';
-import { readText, statOf, writeWhole } from './files.ts';
+import { readText, statOf, unlessMissing, writeWhole } from './files.ts';
 import type { Layout } from './layout.ts';
 
 const CACHEDIR_TAG =
@@ -16,6 +16,7 @@ const CACHEDIR_TAG =
  */
 export async function prepareRoot(layout: Layout): Promise<void> {
   const cacheDir = dirname(layout.root);
+  await checkAncestors(cacheDir);
   await mkdir(cacheDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw systemCode(error) === 'EEXIST' || systemCode(error) === 'ENOTDIR' ? notADirectory(cacheDir) : error;
   });
@@ -29,13 +30,17 @@ export async function prepareRoot(layout: Layout): Promise<void> {
     },
   );
   await checkDirectory(layout.root, 'the cache');
-  if (await isMarked(layout)) return;
-  if (!made && (await readdir(layout.root)).some((name) => !isLeftoverOfMarking(name))) {
+  const marked = await isMarked(layout);
+  if (!marked && !made && (await holdsForeignFiles(layout)) && !(await isMarked(layout))) {
     throw unsafe(layout.root, 'holds files but not our marker owner.json');
   }
-  for (const folder of layout.folders) await mkdir(folder, { recursive: true, mode: 0o700 });
+  for (const folder of layout.folders) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await checkDirectory(folder, 'a folder of the cache');
+  }
+  if (marked) return;
   await chmod(layout.root, 0o700);
-  await writeFile(join(layout.root, 'CACHEDIR.TAG'), CACHEDIR_TAG);
+  await writeFile(join(layout.root, 'CACHEDIR.TAG'), CACHEDIR_TAG, { mode: 0o600 });
   await writeWhole(layout.owner, `${JSON.stringify({ format: 1, id: randomUUID() })}\n`);
 }
 
@@ -66,10 +71,18 @@ async function isMarked(layout: Layout): Promise<boolean> {
   throw unsafe(layout.owner, 'names another format than 1');
 }
 
-/** What a process that died while it marked the folder can have left. */
-function isLeftoverOfMarking(name: string): boolean {
-  const folders = ['bundles', 'blobs', 'stamps', 'used', 'receipts', 'remembered', 'locks', 'staging', 'quarantine'];
-  return folders.includes(name) || name === 'CACHEDIR.TAG' || name.startsWith('owner.json');
+/** True when there is more than a process can have left that died while it marked the folder: our folders, all empty. */
+async function holdsForeignFiles(layout: Layout): Promise<boolean> {
+  const ours = layout.folders.map((folder) => relative(layout.root, folder));
+  const parents = ours.map((folder) => dirname(folder));
+  for (const entry of await readdir(layout.root, { recursive: true, withFileTypes: true })) {
+    const name = relative(layout.root, join(entry.parentPath, entry.name));
+    const isOurs = entry.isDirectory()
+      ? ours.includes(name) || parents.includes(name)
+      : name === 'CACHEDIR.TAG' || /^owner\.json\.[0-9a-f]{24}$/.test(name);
+    if (!isOurs) return true;
+  }
+  return false;
 }
 
 async function checkDirectory(path: string, what: string): Promise<void> {
@@ -82,28 +95,38 @@ async function checkDirectory(path: string, what: string): Promise<void> {
     throw unsafe(path, `belongs to user ${stats.uid}, and this process runs as user ${me}`);
   }
   const mode = Number(stats.mode) & 0o777;
-  const foreignGroup = (mode & 0o020) !== 0 && Number(stats.gid) !== process.getgid?.();
-  if ((mode & 0o002) !== 0 || foreignGroup) {
+  if ((mode & 0o022) !== 0) {
     throw unsafe(path, `can be written by others (mode 0${mode.toString(8)})`, `Mend it with: chmod go-w '${path}'`);
   }
 }
 
-/** An ancestor that others can write lets them swap what lies below it, unless its sticky bit forbids it. */
+/**
+ * An ancestor that others can write lets them swap what lies below it, unless its sticky bit forbids it; so does a symbolic
+ * link of somebody else. Ancestors that are not there yet are passed over.
+ */
 async function checkAncestors(path: string): Promise<void> {
   const me = process.getuid?.();
   if (me === undefined) return;
-  for (let ancestor = dirname(await realpath(path)); ; ancestor = dirname(ancestor)) {
-    const stats = await statOf(ancestor);
-    if (stats === undefined) throw unsafe(ancestor, 'vanished while it was looked at');
-    const mode = Number(stats.mode);
+  const parent = dirname(path);
+  const real = await unlessMissing(() => realpath(parent).catch(asMissing));
+  const ancestors = new Set([...fromRoot(parent), ...fromRoot(real ?? parent)]);
+  for (const ancestor of ancestors) {
+    const stats = await statOf(ancestor).catch(asMissing);
+    if (stats === undefined) continue;
     const owner = Number(stats.uid);
     if (owner !== 0 && owner !== me) throw unsafe(path, `lies below ${ancestor}, which belongs to user ${owner}`);
+    if (stats.isSymbolicLink()) continue;
+    const mode = Number(stats.mode);
     const foreignGroup = (mode & 0o020) !== 0 && Number(stats.gid) !== process.getgid?.() && Number(stats.gid) !== 0;
     if (((mode & 0o002) !== 0 || foreignGroup) && (mode & 0o1000) === 0) {
       throw unsafe(path, `lies below ${ancestor}, which others can write (mode 0${(mode & 0o7777).toString(8)})`);
     }
-    if (ancestor === dirname(ancestor)) return;
   }
+}
+
+/** A path and all above it, the root first. */
+function fromRoot(path: string): readonly string[] {
+  return dirname(path) === path ? [path] : [...fromRoot(dirname(path)), path];
 }
 
 function asMissing(error: unknown): undefined {
