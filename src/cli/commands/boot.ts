@@ -1,4 +1,11 @@
-import type { BaseImageManager, BootReceipt, Bundle, CheckBootOptions, Machine } from '../../index.ts';
+import type {
+  BaseImageManager,
+  BootReceipt,
+  Bundle,
+  CheckBootOptions,
+  Machine,
+  SmartVMErrorCode,
+} from '../../index.ts';
 import { formatPlan } from '../boot-text.ts';
 import { COMMON_FLAGS, FETCH_FLAGS, isForced, managerFor } from '../common-flags.ts';
 import { runConsole } from '../console.ts';
@@ -94,11 +101,17 @@ async function bundleFor({ args }: Call, images: BaseImageManager): Promise<Bund
   try {
     return await images.ensureBaseImage({ reference: name, forceDownload: isForced(args) });
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'INVALID_BASE_IMAGE_REFERENCE')) throw error;
-    const [bundle] = await images.findBaseImages(name);
+    if (!hasCode(error, 'INVALID_BASE_IMAGE_REFERENCE')) throw error;
+    const [bundle] = await images.findBaseImages(name).catch((notFound: unknown) => {
+      throw hasCode(notFound, 'BASE_IMAGE_NOT_CACHED') ? error : notFound;
+    });
     if (bundle === undefined) throw error;
     return bundle;
   }
+}
+
+function hasCode(error: unknown, code: SmartVMErrorCode): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function bootOptions({ args, shell, words }: Call): CheckBootOptions {
