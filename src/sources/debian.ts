@@ -18,7 +18,7 @@ import { DEBIAN_ARCHES, DEFAULT_EPOCH, KERNEL_PACKAGES, PACKAGES, RECIPE_VERSION
 import { requireTools } from './debian/run-tool.ts';
 
 const FALLBACK_SUITE = 'bookworm';
-const TOOLS = ['mmdebstrap', 'sqfstar', 'tar'];
+const TOOLS = ['mmdebstrap', 'mksquashfs', 'tar'];
 
 /**
  * Images built on this machine from Debian packages: `debian`, or `debian:<suite>`. Needs no network but the package archive.

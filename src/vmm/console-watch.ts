@@ -34,7 +34,7 @@ const SIGNS: readonly Sign[] = [
 ];
 
 /** A login prompt, or the prompt of a shell at the end of what was shown. */
-const USERLAND = /[\w.-]*\blogin:|(?:^|\n)[^\r\n]{0,80}[#$] (?:\u001b\[[0-9;?]*[a-zA-Z])*$/;
+const USERLAND = /[^\r\n]{0,80}\blogin:|(?:^|\n)[^\r\n]{0,80}[#$] (?:\u001b\[[0-9;?]*[a-zA-Z])*$/;
 const KEPT_CHARACTERS = 64 * 1024;
 
 /** Reads a console as it comes and says when the guest is up, or is past hope. */

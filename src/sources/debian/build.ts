@@ -33,11 +33,11 @@ export async function build(plan: BuildPlan, folder: string, context: Context): 
   const aside = join(folder, 'aside');
 
   step(`installing ${plan.packages.length} packages of Debian ${plan.suite}`);
-  await runMmdebstrap(plan, rootTar, env, context);
+  await runMmdebstrap(plan, folder, rootTar, env, context);
 
   step('taking kernel and modules out');
   await mkdir(aside);
-  const wanted = [`./${ASIDE}`, './usr/bin/busybox', './usr/lib/modules', './var/lib/dpkg/status'];
+  const wanted = ['./usr/bin/busybox', './usr/lib/modules', './var/lib/dpkg/status'];
   await runTool(
     'tar',
     ['-xf', rootTar, '-C', aside, '--no-same-owner', '--delay-directory-restore', ...wanted],
@@ -46,10 +46,9 @@ export async function build(plan: BuildPlan, folder: string, context: Context): 
   await requirePackages(plan, join(aside, 'var/lib/dpkg/status'));
 
   step('packing the root file system');
-  const excluded = [ASIDE];
   const input = await open(rootTar);
   try {
-    const squashing = runSqfstar(join(folder, BUILT.rootfs), excluded, input.fd, env, context);
+    const squashing = squash(join(folder, BUILT.rootfs), input.fd, env, context);
     const others = makeKernelAndInitrd(plan, aside, folder, context);
     const results = await Promise.allSettled([squashing, others]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -58,17 +57,24 @@ export async function build(plan: BuildPlan, folder: string, context: Context): 
   }
   await rm(rootTar);
   await rm(aside, { recursive: true });
+  await rm(join(folder, ASIDE), { recursive: true });
 }
 
 async function runMmdebstrap(
   plan: BuildPlan,
+  folder: string,
   rootTar: string,
   env: Record<string, string>,
   context: Context,
 ): Promise<void> {
   const output = await open(rootTar, 'wx', 0o600);
   try {
-    const args = [`--architectures=${DEBIAN_ARCHES[plan.arch]}`, ...recipeArguments(plan.include), plan.suite, '-'];
+    const args = [
+      `--architectures=${DEBIAN_ARCHES[plan.arch]}`,
+      ...recipeArguments(plan.include, folder),
+      plan.suite,
+      '-',
+    ];
     const onLine = (line: string): void => {
       const words = /^I: ((?:running apt|downloading|extracting|installing|running|cleaning|creating)[^\r]*)/.exec(
         line,
@@ -82,19 +88,13 @@ async function runMmdebstrap(
   }
 }
 
-function runSqfstar(
-  target: string,
-  excluded: readonly string[],
-  inputFd: number,
-  env: Record<string, string>,
-  context: Context,
-): Promise<string> {
-  const options = ['-comp', 'zstd', '-Xcompression-level', '6', '-no-progress', '-quiet'];
-  return runTool('sqfstar', [...options, target, ...excluded], context, { env, inputFd });
+function squash(target: string, inputFd: number, env: Record<string, string>, context: Context): Promise<string> {
+  const options = ['-tar', '-comp', 'zstd', '-Xcompression-level', '6', '-no-progress', '-quiet'];
+  return runTool('mksquashfs', ['-', target, ...options], context, { env, inputFd });
 }
 
 async function makeKernelAndInitrd(plan: BuildPlan, aside: string, folder: string, context: Context): Promise<void> {
-  const vmlinuz = await readFile(join(aside, ASIDE, 'vmlinuz'));
+  const vmlinuz = await readFile(join(folder, ASIDE, 'vmlinuz'));
   await writeFile(join(folder, BUILT.kernel), await plainKernel(vmlinuz, plan.arch, folder, context));
   const modules = join(aside, 'usr/lib/modules');
   const [version] = await readdir(modules);

@@ -1,7 +1,6 @@
 import { SmartVMError } from '../../errors.ts';
 import { runTool } from './run-tool.ts';
 import type { Context } from '../../image.ts';
-import { recipeArguments } from './recipe.ts';
 
 /** Asks the archive which packages, in which versions, an image would be made of now: `name=version`, sorted. */
 export async function lookUpPackages(
@@ -11,16 +10,22 @@ export async function lookUpPackages(
   context: Context,
 ): Promise<readonly string[]> {
   const seen: string[] = [];
-  const args = [
-    '--simulate',
-    '--verbose',
-    `--architectures=${debianArch}`,
-    ...recipeArguments(packages),
-    suite,
-    '/dev/null',
+  const included = [
+    `--include=${essentialOf(suite, debianArch)}`,
+    `--include=${['usr-is-merged', ...packages].join(',')}`,
   ];
+  const how = ['--simulate', '--verbose', '--variant=custom', `--architectures=${debianArch}`];
+  const args = [...how, ...included, suite, '/dev/null'];
   const printed = await runTool('mmdebstrap', args, context, { onLine: (line) => seen.push(line) });
   return parseInstalled([...seen, ...printed.split('\n')].join('\n'), suite);
+}
+
+/**
+ * What mmdebstrap's variant `essential` begins with. It is looked up as one set with the rest: in steps, a simulation chooses
+ * other packages than the installation does.
+ */
+function essentialOf(suite: string, debianArch: string): string {
+  return `?narrow(?or(?archive(^${suite}$),?codename(^${suite}$)),?architecture(${debianArch}),?essential)`;
 }
 
 /** Reads apt's `Inst name (version …` lines. Exported for its test. */

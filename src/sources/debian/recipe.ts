@@ -97,8 +97,11 @@ tmpfs /var/lib/systemd tmpfs mode=0755,nosuid,nodev 0 0
 tmpfs /root tmpfs mode=0700,nosuid,nodev 0 0
 `;
 
-/** Arguments of mmdebstrap that make this image, without suite and target. */
-export function recipeArguments(packages: readonly string[]): readonly string[] {
+/**
+ * Arguments of mmdebstrap that make this image, without suite and target. The packed kernel is left as `vmlinuz` in a folder
+ * named `ASIDE` below `folder`.
+ */
+export function recipeArguments(packages: readonly string[], folder: string): readonly string[] {
   return [
     '--variant=essential',
     '--format=tar',
@@ -106,6 +109,9 @@ export function recipeArguments(packages: readonly string[]): readonly string[] 
     `--include=${packages.join(',')}`,
     ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     `--customize-hook=${CUSTOMIZE}`,
+    // Done by mmdebstrap's own process, which may write here also where the root belongs to another user namespace.
+    `--customize-hook=copy-out /${ASIDE} '${folder.replaceAll("'", "'\\''")}'`,
+    `--customize-hook=rm -rf "$1/${ASIDE}"`,
   ];
 }
 

@@ -7,7 +7,7 @@ import type { Context } from '../../image.ts';
 
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   mmdebstrap: 'mmdebstrap',
-  sqfstar: 'squashfs-tools',
+  mksquashfs: 'squashfs-tools',
   tar: 'tar',
   xz: 'xz-utils',
   zstd: 'zstd',
