@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
 /** The arguments of `node` that start the command from its sources. */
-export const BIN: readonly string[] = ['--import', 'tsx', MAIN];
+export const BIN: readonly string[] = ['--import', import.meta.resolve('tsx'), MAIN];
 
 export interface Finished {
   /** The exit status, or the name of the signal that ended it. */

@@ -11,7 +11,7 @@ export interface ImageServer {
 }
 
 const KERNEL = Buffer.alloc(256 * 1024, 'k');
-const ROOTFS = Buffer.alloc(1024 * 1024, 'r');
+const ROOTFS = Buffer.alloc(8 * 1024 * 1024, 'r');
 
 /** Serves the root in pieces with a pause after each; `stalls` never comes to the second half. */
 export async function imageServer(t: TestContext, { stalls = false, pauseMs = 0 } = {}): Promise<ImageServer> {

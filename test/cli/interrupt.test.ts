@@ -66,7 +66,7 @@ test('a download in a log is a few lines on stderr, and the paths on stdout', as
       .trimEnd()
       .split('\n')
       .sort(),
-    ['kernel: 256.0 KiB in time', 'rootfs: 1.0 MiB in time'],
+    ['kernel: 256.0 KiB in time', 'rootfs: 8.0 MiB in time'],
   );
   const again = await runBin(['ensure', manifestUrl, '--cache-dir', cacheDir]);
   assert.deepEqual(again, { ...ended, stderr: '' });

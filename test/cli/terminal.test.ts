@@ -18,7 +18,7 @@ for (const columns of [40, 80]) {
     screen.write(raw);
     const [kernel = '', rootfs = '', next = ''] = screen.lines;
     assert.match(kernel, /^kernel \[=+\] 100% {2}256\.0 KiB/);
-    assert.match(rootfs, /^rootfs \[=+\] 100% {2}1\.0 MiB/);
+    assert.match(rootfs, /^rootfs \[=+\] 100% {2}8\.0 MiB/);
     assert.match(next, /^bundle {5}served$/);
     assert.ok(raw.split('rootfs [').length > 4, 'it was drawn just once');
   });
