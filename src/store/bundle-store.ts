@@ -236,7 +236,9 @@ export class BundleStore {
 
   async #lastUse(dirName: string, record: BundleRecord): Promise<string> {
     const mark = await statOf(join(this.#layout.used, dirName));
-    return mark === undefined ? record.createdAt : mark.mtime.toISOString();
+    if (mark === undefined) return record.createdAt;
+    // Node hands times over as seconds with a fraction, which cuts some milliseconds short.
+    return new Date(Number((mark.mtimeNs + 500_000n) / 1_000_000n)).toISOString();
   }
 
   async #make(image: ResolvedImage, dirName: string, replace: boolean, context: Context): Promise<Bundle> {
