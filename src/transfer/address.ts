@@ -1,0 +1,97 @@
+import { BlockList, isIP } from 'node:net';
+import { SmartVMError } from '../errors.ts';
+
+/** Which addresses may be asked. */
+export interface TransferPolicy {
+  /** Origins that may be spoken to without TLS, besides loopback. */
+  readonly allowHttp: readonly string[];
+}
+
+/**
+ * Reads an address that is about to be asked: `https:`, or `http:` on loopback and for allowed origins.
+ *
+ * @throws SmartVMError `TRANSFER_REFUSED`, naming the address and the rule.
+ */
+export function allowedUrl(text: string, { allowHttp }: TransferPolicy): URL {
+  if (!URL.canParse(text) || hasControlCharacters(text)) throw refused(text, 'it is no URL');
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '') throw refused(text, 'it carries a user name or a password');
+  if (url.protocol === 'https:') return url;
+  if (url.protocol !== 'http:') throw refused(text, `${url.protocol} is not spoken here, only https:`);
+  if (isLoopback(url) || allowHttp.includes(url.origin)) return url;
+  throw refused(text, `http: is allowed on loopback and for origins you configured, and ${url.origin} is neither`);
+}
+
+/**
+ * Where a redirect leads. The way never loses TLS, and never leads from a public host to a private one.
+ *
+ * @throws SmartVMError `TRANSFER_REFUSED`.
+ */
+export function redirectTarget(from: URL, location: string | undefined, policy: TransferPolicy): URL {
+  if (location === undefined || location === '') throw refused(from.href, 'it redirects without saying where');
+  if (hasControlCharacters(location) || location.includes('\\'))
+    throw refused(from.href, 'it redirects to a malformed address');
+  if (!URL.canParse(location, from.href)) throw refused(from.href, 'it redirects to a malformed address');
+  const to = allowedUrl(new URL(location, from).href, policy);
+  if (from.protocol === 'https:' && to.protocol !== 'https:')
+    throw refused(to.href, `${from.host} redirects from https: to http:`);
+  if (to.protocol === 'http:' && isLoopback(to) && !isLoopback(from)) throw privateTarget(to.href, from.host);
+  return to;
+}
+
+/** True when the host of this URL is this machine, by name or by address. */
+export function isLoopback({ hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  if (host === 'localhost' || host.endsWith('.localhost')) return true;
+  const family = isIP(host);
+  return family !== 0 && LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** True for addresses that no public host has: loopback, private, link-local, shared, unspecified. */
+export function isPrivateAddress(address: string): boolean {
+  const family = isIP(address);
+  if (family === 0) return false;
+  return PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** The error for a redirect that leads from a public host into a private network. */
+export function privateTarget(url: string, from: string): SmartVMError {
+  return refused(url, `${from}, a public host, redirects to a private address`);
+}
+
+/** An address as it may be shown: without user, password, query and fragment. */
+export function shown(text: string): string {
+  if (!URL.canParse(text)) return JSON.stringify(text.slice(0, 200));
+  const url = new URL(text);
+  return `${url.protocol}//${url.host}${url.pathname}`.slice(0, 500);
+}
+
+function refused(url: string, why: string): SmartVMError {
+  return new SmartVMError(`Refused to ask ${shown(url)}: ${why}`, 'TRANSFER_REFUSED', {
+    hint: 'Use an https: address; a mirror without TLS can be allowed by its origin (allowHttp, --allow-http).',
+  });
+}
+
+function hasControlCharacters(text: string): boolean {
+  return /[\u0000-\u001f\u007f]/.test(text);
+}
+
+function blockList(...subnets: readonly (readonly [address: string, prefix: number])[]): BlockList {
+  const list = new BlockList();
+  for (const [address, prefix] of subnets) list.addSubnet(address, prefix, address.includes(':') ? 'ipv6' : 'ipv4');
+  return list;
+}
+
+const LOOPBACK = blockList(['127.0.0.0', 8], ['::1', 128]);
+const PRIVATE = blockList(
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['::', 127],
+  ['fc00::', 7],
+  ['fe80::', 10],
+);
