@@ -3,13 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SmartVMError } from '../../src/errors.ts';
 import { BundleStore } from '../../src/store/bundle-store.ts';
 import { leaseBundle } from '../../src/store/lease.ts';
-import { contextOf, imageOf, type ImageOptions } from '../support/images.ts';
+import { contextOf, imageOf, type ArtifactOptions, type ImageOptions } from '../support/images.ts';
 
 /** What a worker is asked to do, as JSON in its first argument. It prints one line of JSON. */
 export interface Job {
   readonly cacheDir: string;
   readonly act: 'add' | 'replace' | 'find' | 'list' | 'lease' | 'prune' | 'remove';
   readonly image?: ImageOptions;
+  /** A kernel of this size; `known` says whether its size and digest are promised. */
+  readonly kernelBytes?: { readonly bytes: number; readonly known: boolean };
   /** A line is appended here for every stream that is opened. */
   readonly counter?: string;
   /** How long a stream takes to open. */
@@ -23,6 +25,7 @@ const store = new BundleStore({ cacheDir: job.cacheDir });
 const context = contextOf();
 const image = imageOf({
   ...job.image,
+  ...(job.kernelBytes === undefined ? {} : { kernel: kernelOf(job.kernelBytes) }),
   onOpen: async () => {
     if (job.counter !== undefined) appendFileSync(job.counter, `${process.pid}\n`);
     await sleep(job.openMs ?? 0);
@@ -36,6 +39,10 @@ try {
 } catch (error) {
   const told = error instanceof SmartVMError ? { code: error.code, hint: error.hint } : {};
   console.log(JSON.stringify({ ok: false, message: String(error), ...told }));
+}
+
+function kernelOf({ bytes, known }: NonNullable<Job['kernelBytes']>): ArtifactOptions {
+  return { content: Buffer.alloc(bytes, 'x'), sha256: known, bytes: known };
 }
 
 async function act(): Promise<unknown> {
