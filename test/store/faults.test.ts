@@ -14,6 +14,8 @@ interface Answer {
   readonly hint?: string;
   readonly result?: { readonly bundleDir: string; readonly kernelImagePath: string } | null;
   readonly warnings?: readonly string[];
+  /** What the shell command afterwards said. */
+  readonly after: string;
 }
 
 /** Can be done here, or the reason why not. */
@@ -29,19 +31,23 @@ const mounts = { skip: isRoot ? works('unshare', '-m', 'true') : 'only root can 
 const strace = { skip: works('strace', '-f', '-o', '/dev/null', 'true') };
 
 /** Does a job in a process of its own, after shell commands and under another command. */
-async function run(t: TestContext, job: Job, { before = '', under = [] as string[] } = {}): Promise<Answer> {
-  const shell = before === '' ? [] : [...unshare, 'sh', '-ec', `${before}; exec "$@"`, 'sh'];
+async function run(
+  t: TestContext,
+  job: Job,
+  { before = '', after = 'true', under = [] as string[] } = {},
+): Promise<Answer> {
+  const shell = before === '' ? [] : [...unshare, 'sh', '-ec', `${before}; "$@"; ${after} >&2`, 'sh'];
   const { stdout, stderr, status } = await runScript(t, 'worker.fixture.ts', [JSON.stringify(job)], {
     under: [...shell, ...under],
     env: { UV_THREADPOOL_SIZE: '1' },
   }).ended;
   const line = stdout.trim().split('\n').at(-1) ?? '';
   if (line === '') throw new Error(`the worker said nothing and ended with ${status}: ${stderr}`);
-  return JSON.parse(line) as Answer;
+  return { ...(JSON.parse(line) as Answer), after: stderr.trim() };
 }
 
 test(
-  'a full disk is STORE_NO_SPACE with what is needed and what is free, and leaves room as it was',
+  'a full disk is STORE_NO_SPACE with what is needed and what is free, and what was written is removed',
   mounts,
   async (t) => {
     const { dir, cacheDir } = await storePlace(t);
@@ -52,10 +58,15 @@ test(
     assert.equal(known.code, 'STORE_NO_SPACE');
     assert.match(known.message ?? '', /0\.6 MiB are needed and 0\.0 MiB kept in reserve, 0\.\d MiB are free/);
     const counter = join(dir, 'opened');
-    const unknown = await run(t, { cacheDir, act: 'add', counter, kernelBytes: { bytes, known: false } }, { before });
+    const unknown = await run(
+      t,
+      { cacheDir, act: 'add', counter, kernelBytes: { bytes, known: false } },
+      { before, after: `ls -A ${join(cacheDir, 'v1', 'staging')}` },
+    );
     assert.equal(unknown.code, 'STORE_NO_SPACE', unknown.message);
     assert.match(unknown.message ?? '', /Failed to write .*vmlinux: .*0\.\d MiB are free/);
     assert.ok(unknown.hint);
+    assert.equal(unknown.after, '', 'what was written is removed');
     assert.equal(linesIn(counter), 2, 'nobody could know before the bytes came');
   },
 );
