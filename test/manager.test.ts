@@ -5,13 +5,13 @@ import { basename, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import {
   BaseImageManager,
-  SmartVMError,
   bootArgsFor,
   type Artifact,
   type BaseImageManagerOptions,
   type ImageSource,
   type ResolvedImage,
 } from 'smartvm';
+import { rejection } from './support/rejection.ts';
 
 /** A source whose images a test changes under way, and which counts how often it was asked and read. */
 interface World {
@@ -281,13 +281,4 @@ async function* bytesOf(text: string, world: World): AsyncGenerator<Uint8Array> 
   await new Promise((resolve) => setImmediate(resolve));
   if (world.failing) throw new Error('the line was cut');
   yield Buffer.from(text.slice(3));
-}
-
-async function rejection(promise: Promise<unknown>): Promise<SmartVMError> {
-  const error = await promise.then(
-    () => assert.fail('it did not fail'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof SmartVMError, String(error));
-  return error;
 }
