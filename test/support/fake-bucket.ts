@@ -32,6 +32,7 @@ export interface FakeBucket {
   put(key: string, content: Uint8Array | string, options?: FakeObjectOptions): FakeObject;
   remove(key: string): void;
   object(key: string): FakeObject;
+  keys(): string[];
   close(): Promise<void>;
 }
 
@@ -48,12 +49,21 @@ export async function startFakeBucket(): Promise<FakeBucket> {
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', server.origin);
-    if (url.pathname.startsWith(RELEASES)) return answerRelease(request, response, url);
+    if (url.pathname.startsWith(RELEASES)) {
+      answerRelease(request, response, url);
+      return;
+    }
     const path = decodeURIComponent(url.pathname);
-    if (request.method !== 'GET' && request.method !== 'HEAD') return fail(response, 405, 'MethodNotAllowed');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      fail(response, 405, 'MethodNotAllowed');
+      return;
+    }
     if (path === `/${BUCKET}` || path === `/${BUCKET}/`) {
       requests.push(`LIST ${url.searchParams.get('prefix') ?? ''}`);
-      if (url.searchParams.get('list-type') !== '2') return fail(response, 400, 'InvalidArgument');
+      if (url.searchParams.get('list-type') !== '2') {
+        fail(response, 400, 'InvalidArgument');
+        return;
+      }
       const text = listObjects(BUCKET, [...objects.values()], url.searchParams, bucket.pageSize);
       response.setHeader('content-type', 'application/xml').end(text);
       return;
@@ -61,7 +71,10 @@ export async function startFakeBucket(): Promise<FakeBucket> {
     const key = path.slice(BUCKET.length + 2);
     requests.push(`${request.method} ${key}`);
     const object = objects.get(key);
-    if (object === undefined) return fail(response, 404, 'NoSuchKey', key);
+    if (object === undefined) {
+      fail(response, 404, 'NoSuchKey', key);
+      return;
+    }
     answerObject(request, response, object);
   }
 
@@ -103,6 +116,7 @@ export async function startFakeBucket(): Promise<FakeBucket> {
       if (object === undefined) throw new Error(`the fake bucket has no ${key}`);
       return object;
     },
+    keys: () => [...objects.keys()],
     close: () => server.close(),
   };
   return bucket;
@@ -111,8 +125,10 @@ export async function startFakeBucket(): Promise<FakeBucket> {
 function answerObject(request: IncomingMessage, response: ServerResponse, object: FakeObject): void {
   const { content, etag, lastModified } = object;
   const { 'if-match': ifMatch, 'if-range': ifRange, range } = request.headers;
-  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== etag)
-    return fail(response, 412, 'PreconditionFailed', object.key);
+  if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== etag) {
+    fail(response, 412, 'PreconditionFailed', object.key);
+    return;
+  }
   response.setHeader('etag', etag);
   response.setHeader('last-modified', new Date(lastModified).toUTCString());
   response.setHeader('accept-ranges', 'bytes');
@@ -122,7 +138,10 @@ function answerObject(request: IncomingMessage, response: ServerResponse, object
   if (wanted) {
     const start = Number(wanted[1]);
     const end = wanted[2] ? Math.min(Number(wanted[2]) + 1, content.byteLength) : content.byteLength;
-    if (start >= content.byteLength) return fail(response, 416, 'InvalidRange', object.key);
+    if (start >= content.byteLength) {
+      fail(response, 416, 'InvalidRange', object.key);
+      return;
+    }
     body = content.subarray(start, end);
     response.statusCode = 206;
     response.setHeader('content-range', `bytes ${start}-${end - 1}/${content.byteLength}`);

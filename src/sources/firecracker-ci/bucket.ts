@@ -1,0 +1,58 @@
+import { SmartVMError, withIntent } from '../../errors.ts';
+import type { Context, SourceSettings } from '../../image.ts';
+import { getDocument } from '../../transfer/transfer.ts';
+import { parseListingPage, type ListedObject } from './listing-page.ts';
+
+/** The direct content of one folder. */
+export interface Listing {
+  readonly prefix: string;
+  readonly objects: readonly ListedObject[];
+  /** Whole prefixes, with their trailing slash. */
+  readonly folders: readonly string[];
+}
+
+const MAX_PAGES = 50;
+const MAX_PAGE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Lists what begins with `prefix`, up to the next slash, over as many pages as it takes.
+ *
+ * Rejects with `BASE_IMAGE_RESOLVE_FAILED` for an answer that is no listing, and with the codes of `getDocument`.
+ */
+export async function listBucket(settings: SourceSettings, prefix: string, { signal }: Context): Promise<Listing> {
+  const objects = new Map<string, ListedObject>();
+  const folders = new Set<string>();
+  const tokens = new Set<string>();
+  let token: string | undefined;
+  do {
+    if (tokens.size >= MAX_PAGES) throw endless(prefix, `it has more than ${MAX_PAGES} pages`);
+    const url = listingUrl(settings.bucketUrl, prefix, token);
+    const { body } = await getDocument(url, { policy: settings, signal, maxBytes: MAX_PAGE_BYTES });
+    const page = await withIntent(`read the listing of ${prefix}`, 'BASE_IMAGE_RESOLVE_FAILED', async () =>
+      parseListingPage(body),
+    );
+    for (const object of page.objects) objects.set(object.key, object);
+    for (const folder of page.folders) folders.add(folder);
+    token = page.nextToken;
+    if (token !== undefined && tokens.has(token)) throw endless(prefix, 'a page leads back to itself');
+    if (token !== undefined) tokens.add(token);
+  } while (token !== undefined);
+  return { prefix, objects: [...objects.values()], folders: [...folders] };
+}
+
+/** The address of an object; every segment of its key is percent-encoded. */
+export function objectUrl(bucketUrl: string, key: string): string {
+  return `${bucketUrl}/${key.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+function listingUrl(bucketUrl: string, prefix: string, token: string | undefined): string {
+  const query = new URLSearchParams({ 'list-type': '2', prefix, delimiter: '/' });
+  if (token !== undefined) query.set('continuation-token', token);
+  return `${bucketUrl}?${query.toString()}`;
+}
+
+function endless(prefix: string, why: string): SmartVMError {
+  return new SmartVMError(`Gave up listing ${prefix}: ${why}`, 'BASE_IMAGE_RESOLVE_FAILED', {
+    hint: 'The bucket does not list as S3 does: check its address.',
+  });
+}

@@ -1,0 +1,32 @@
+import { SmartVMError, withIntent } from '../../errors.ts';
+import type { Context, SourceSettings } from '../../image.ts';
+import { resolveRedirect } from '../../transfer/transfer.ts';
+
+const RELEASE_PAGE = /\/releases\/tag\/(v\d{1,6}\.\d{1,6}\.\d{1,6})$/;
+
+/**
+ * The newest Firecracker release, `vX.Y.Z`: the page that `releasesUrl` redirects to names it.
+ * Rejects with `VERSION_FETCH_FAILED`.
+ */
+export async function newestRelease({ releasesUrl, allowHttp }: SourceSettings, context: Context): Promise<string> {
+  return await withIntent(
+    'find the newest Firecracker release',
+    'VERSION_FETCH_FAILED',
+    async () => {
+      const finalUrl = await resolveRedirect(releasesUrl, { policy: { allowHttp }, signal: context.signal });
+      const version = RELEASE_PAGE.exec(finalUrl)?.[1];
+      if (version === undefined || new URL(finalUrl).host !== new URL(releasesUrl).host) {
+        throw new SmartVMError(
+          `${releasesUrl} leads to ${finalUrl.slice(0, 300)}, and not to a page of its own that ends in /releases/tag/vX.Y.Z`,
+          'VERSION_FETCH_FAILED',
+          { hint: WAY_ON },
+        );
+      }
+      return version;
+    },
+    { hint: WAY_ON },
+  );
+}
+
+const WAY_ON =
+  'Name a set, which needs no release (`smartvm ensure v1.15`, or a dated one), use what is cached with --offline, or set the releases address.';
