@@ -44,10 +44,11 @@ test('what is not understood ends with exit status 2, says what, and points to t
     [['ensure', 'a', '--allow-http', 'mirror'], /--allow-http "mirror": must be an origin/],
     [['ensure', 'a', '--offline', '--refresh'], /exclude each other/],
     [['prune', '--keep', 'all'], /--keep "all": must be a whole number/],
-    [['boot', 'a', '--timeout', '90'], /--timeout "90": .*90s/],
+    [['boot', 'a', '--check', '--timeout', '90'], /--timeout "90": .*90s/],
     [['boot', 'a', '--memory', '512'], /--memory "512": .*512M/],
     [['boot', 'a', '--vmm', 'bochs'], /must be one of qemu, firecracker/],
     [['boot', 'a', '--expect', 'x'], /--expect needs --check/],
+    [['boot', 'a', '--timeout', '9s'], /--timeout needs --check/],
     [['boot', 'a', '--check', '--dry-run'], /exclude each other/],
   ];
   for (const [args, message] of cases) {

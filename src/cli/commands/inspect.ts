@@ -89,7 +89,7 @@ function factsOf(bundle: Bundle, seen: Seen): readonly (readonly [string, string
 }
 
 function formatOf({ format, problem }: FileVerdict<string>): string {
-  return problem === undefined ? format : `not recognised: it ${problem}`;
+  return problem === undefined ? format : `unknown: the file ${problem}`;
 }
 
 function bootOf({ vmm, vmmVersion, accelerator, bootMs, marker, bootedAt }: BootReceipt): string {
