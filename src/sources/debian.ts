@@ -8,6 +8,7 @@ import {
   bootArgsFor,
   type Artifact,
   type ArtifactRole,
+  type ByteRange,
   type Context,
   type ImageSource,
   type SourceSettings,
@@ -83,18 +84,26 @@ class SharedBuild {
       open: async (context, range) => {
         this.#readers += 1;
         try {
-          const path = join(await this.#built(context), BUILT[role]);
-          const end = range?.end === undefined ? Infinity : range.end - 1;
-          const stream = createReadStream(path, { start: range?.start ?? 0, end, highWaterMark: 1024 * 1024 });
-          stream.once('close', () => void this.#leave());
-          context.signal?.addEventListener('abort', () => stream.destroy(), { once: true });
-          return stream;
+          return this.#read(join(await this.#built(context), BUILT[role]), context, range);
         } catch (error) {
           await this.#leave();
           throw error;
         }
       },
     };
+  }
+
+  async *#read(path: string, { signal }: Context, range?: ByteRange): AsyncGenerator<Uint8Array> {
+    try {
+      const end = range?.end === undefined ? Infinity : range.end - 1;
+      const stream = createReadStream(path, { start: range?.start ?? 0, end, highWaterMark: 1024 * 1024 });
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        signal?.throwIfAborted();
+        yield chunk;
+      }
+    } finally {
+      await this.#leave();
+    }
   }
 
   #built(context: Context): Promise<string> {
