@@ -53,10 +53,15 @@ function causesOf(error: unknown): string[] {
   let cause = error instanceof Error ? error.cause : undefined;
   while (cause !== undefined && causes.length < 20) {
     const { code, message } = facts(cause);
-    const system =
-      cause instanceof Error && 'code' in cause ? String(cause.code) : cause instanceof Error ? cause.name : '';
-    causes.push(`${code === 'INTERNAL' ? system : code}: ${message}`);
+    const label = code === 'INTERNAL' ? nameOf(cause) : code;
+    causes.push(message.startsWith(label) ? message : `${label}: ${message}`);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return causes;
+}
+
+/** The system error code (`ENOENT`), else the name of the class. */
+function nameOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return typeof cause;
+  return 'code' in cause ? String(cause.code) : cause.name;
 }
