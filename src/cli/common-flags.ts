@@ -50,7 +50,7 @@ export async function managerFor({ args, shell, words }: Call): Promise<BaseImag
 }
 
 /** The architecture that was asked for, also by the names that packages give it. */
-export function archOf(args: CommandArguments): Arch | undefined {
+function archOf(args: CommandArguments): Arch | undefined {
   return args.read('arch', (text) => {
     if (text === 'amd64' || text === 'x64') return 'x86_64';
     return text === 'arm64' ? 'aarch64' : parseChoice(text, ['x86_64', 'aarch64']);

@@ -50,7 +50,7 @@ export function imageOf(options: ImageOptions = {}): ResolvedImage {
 }
 
 /** One file of an image made from memory. */
-export function artifactOf(role: ArtifactRole, options: ArtifactOptions): Artifact {
+function artifactOf(role: ArtifactRole, options: ArtifactOptions): Artifact {
   const content = Buffer.from(options.content);
   const trueDigest = sha256Of(content);
   const { sha256 = true, bytes = true, chunkBytes = 64 * 1024 } = options;
