@@ -37,6 +37,8 @@ export async function ingest(
   // The file comes first: a stream that was opened must be read or destroyed, and a file that fails would leave it hanging.
   const handle = await writing(`create ${path}`, () => open(path, 'wx', 0o600));
   try {
+    // Whoever fails first ends the others; one that has not begun need not begin.
+    context.signal?.throwIfAborted();
     const written = await pour(
       await artifact.open(context),
       new HashedFile(handle, path, artifact),

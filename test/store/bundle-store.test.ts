@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict';
-import { chmod, lstat, mkdir, readFile, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test from 'node:test';
 import { BundleStore } from '../../src/store/bundle-store.ts';
@@ -343,8 +356,9 @@ test('a change to any file is noticed, whatever was done to hide it, and the bun
       await mkdir(path);
     },
     'a symbolic link to the right bytes': async (path) => {
-      await rename(path, `${path}.real`);
-      await symlink(`${path}.real`, path);
+      await rename(path, join(path, '..', 'realfile'));
+      // As long as the kernel: its size alone does not give it away.
+      await symlink('realfile', path);
     },
   };
   for (const [what, change] of Object.entries(changes)) {
@@ -509,7 +523,7 @@ test('a replacement mends a content that went bad beneath a stamp that holds, fo
 });
 
 test('what is remembered for a reference is found without its source, until the bundle is gone or damaged', async (t) => {
-  const { store, root } = await storePlace(t);
+  const { store, root, dir } = await storePlace(t);
   const bundle = await store.add(imageOf(), contextOf());
   await store.remember('latest', 'x86_64', bundle);
   const file = join(root, 'remembered', (await readdir(join(root, 'remembered')))[0] ?? '');
@@ -530,6 +544,10 @@ test('what is remembered for a reference is found without its source, until the 
     await writeFile(file, bad);
     assert.equal(await store.recall('latest', 'x86_64', contextOf()), undefined);
   }
+  const outside = join(dir, 'outside', basename(bundle.bundleDir));
+  await cp(bundle.bundleDir, outside, { recursive: true });
+  await writeFile(file, text.replace(basename(bundle.bundleDir), `../../../outside/${basename(outside)}`));
+  assert.equal(await store.recall('latest', 'x86_64', contextOf()), undefined, 'nothing outside is handed out');
   await writeFile(file, text);
   await rm(bundle.rootfsPath);
   assert.equal(await store.recall('latest', 'x86_64', contextOf()), undefined);
