@@ -196,12 +196,15 @@ test('a stream that fails half-way is told as it failed, ends the others, and le
   const { store, root } = await storePlace(t);
   const cut = new Error('the line was cut');
   let ended: unknown;
+  let began = (): void => undefined;
+  const rootIsOpened = new Promise<void>((resolve) => (began = resolve));
   const image = imageOf({
-    kernel: { content: 'a kernel', failure: cut },
+    kernel: { content: 'a kernel', failure: cut, onChunk: () => rootIsOpened },
     rootfs: {
       content: 'r',
       onOpen: (_role, { signal }) =>
         new Promise((_, reject) => {
+          began();
           signal?.addEventListener('abort', () => {
             ended = signal.reason;
             reject(new Error('told to stop'));
