@@ -18,7 +18,7 @@ export function allowedUrl(text: string, { allowHttp }: TransferPolicy): URL {
   if (url.username !== '' || url.password !== '') throw refused(text, 'it carries a user name or a password');
   if (url.protocol === 'https:') return url;
   if (url.protocol !== 'http:') throw refused(text, `${url.protocol} is not spoken here, only https:`);
-  if (isLoopback(url) || allowHttp.includes(url.origin)) return url;
+  if (isLoopback(url) || allowHttp.some((origin) => originOf(origin) === url.origin)) return url;
   throw refused(text, `http: is allowed on loopback and for origins you configured, and ${url.origin} is neither`);
 }
 
@@ -47,7 +47,7 @@ export function isLoopback({ hostname }: URL): boolean {
   return family !== 0 && LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** True for addresses that no public host has: loopback, private, link-local, shared, unspecified. */
+/** True for addresses that no public host has: loopback, private, link-local, shared, multicast, reserved, unspecified. */
 export function isPrivateAddress(address: string): boolean {
   const family = isIP(address);
   if (family === 0) return false;
@@ -72,6 +72,10 @@ function refused(url: string, why: string): SmartVMError {
   });
 }
 
+function originOf(text: string): string | undefined {
+  return URL.canParse(text) ? new URL(text).origin : undefined;
+}
+
 function hasControlCharacters(text: string): boolean {
   return /[\u0000-\u001f\u007f]/.test(text);
 }
@@ -90,8 +94,12 @@ const PRIVATE = blockList(
   ['127.0.0.0', 8],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
   ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['224.0.0.0', 3],
   ['::', 127],
   ['fc00::', 7],
   ['fe80::', 10],
+  ['ff00::', 8],
 );

@@ -12,7 +12,7 @@ export interface TransferLimits {
   readonly lowSpeedMs: number;
   /** Default 5. */
   readonly maxRedirects: number;
-  /** How often a failure that may pass is tried again before the body began. Default 3. */
+  /** How often what may pass is tried again: a request, or the rest of a body that broke without getting further. Default 3. */
   readonly retries: number;
   /** The longest `Retry-After` that is waited for. Default 60,000. */
   readonly maxRetryAfterMs: number;
