@@ -332,6 +332,17 @@ test('neither a new neighbour, nor a failed one, nor a removed one, costs a bund
   assert.notDeepEqual(await hashedAt(), first, 'and this is how a hash would have shown');
 });
 
+test('a neighbour that goes does not vouch for bytes that changed before', async (t) => {
+  const { store } = await storePlace(t);
+  const image = imageOf({ bundleId: 'stays' });
+  const bundle = await store.add(image, contextOf());
+  const neighbour = await store.add(imageOf({ bundleId: 'goes' }), contextOf());
+  await chmod(bundle.kernelImagePath, 0o644);
+  await writeFile(bundle.kernelImagePath, 'A kernel');
+  await store.remove(neighbour, contextOf());
+  assert.equal(await store.find(image, contextOf()), undefined);
+});
+
 test('a change to any file is noticed, whatever was done to hide it, and the bundle is made anew with a warning', async (t) => {
   const changes: Record<string, (path: string) => Promise<void>> = {
     'one byte, old mtime put back': async (path) => {
