@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
+import type { Flags, Grammar } from './grammar.ts';
 import { UsageError } from './usage-error.ts';
-import type { Flags, Verb } from './verb.ts';
 
 /** The arguments of one call of a verb, checked against what the verb takes. */
 export class CommandArguments {
@@ -60,7 +60,7 @@ export class CommandArguments {
  *
  * Rejects with a `UsageError` for an unknown flag, a flag without its value, too few or too many operands.
  */
-export async function readArguments(verb: Verb, argv: readonly string[]): Promise<CommandArguments> {
+export async function readArguments(verb: Grammar, argv: readonly string[]): Promise<CommandArguments> {
   const { positionals, values } = await parse(verb, argv);
   const args = new CommandArguments(verb.name, positionals, values);
   if (args.has('help')) return args;
@@ -79,7 +79,7 @@ export async function readArguments(verb: Verb, argv: readonly string[]): Promis
 export const HELP_FLAG: Flags = { help: { short: 'h', help: 'Explain this command.' } };
 
 async function parse(
-  verb: Verb,
+  verb: Grammar,
   argv: readonly string[],
 ): Promise<{ positionals: string[]; values: Map<string, readonly (string | boolean)[]> }> {
   const flags = { ...verb.flags, ...HELP_FLAG };

@@ -1,7 +1,8 @@
 import type { Arch, BaseImageManager } from '../index.ts';
 import type { CommandArguments } from './command-arguments.ts';
+import type { Flags } from './grammar.ts';
 import { parseChoice } from './units.ts';
-import type { Call, Flags } from './verb.ts';
+import type { Call } from './verb.ts';
 
 /** Flags of every verb. */
 export const COMMON_FLAGS = {

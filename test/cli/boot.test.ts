@@ -60,6 +60,29 @@ test('SIGTERM ends the machine with the command, and no process is left', async 
   assert.deepEqual(await machinesOf(bundle), []);
 });
 
+test('a second Ctrl-C does not wait for the cleaning up, and still no process is left', async (t) => {
+  // What a machine leaves when nobody waits for its end goes with this folder.
+  const { dir } = await workplace(t);
+  const bundle = await debianBundle();
+  const { child, finished } = startBin(['boot', 'debian', ...TCG, ...cacheOf(bundle)], { env: { TMPDIR: dir } });
+  const output = new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
+  await Promise.race([output, finished]);
+  const [machine] = await machinesOf(bundle);
+  // A machine that is stopped does not hear that it should end, and is given two seconds.
+  process.kill(Number(machine), 'SIGSTOP');
+  child.kill('SIGINT');
+  await new Promise<void>((resolve) =>
+    child.stderr.on('data', (text) => /cleaning up/.test(String(text)) && resolve()),
+  );
+  const startedMs = performance.now();
+  child.kill('SIGINT');
+  assert.equal((await finished).status, 130);
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs < 1500, `${tookMs} ms`);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.deepEqual(await machinesOf(bundle), []);
+});
+
 test('on a terminal Ctrl-] leaves, and the terminal is as it was', async () => {
   const bundle = await debianBundle();
   const words = [process.execPath, ...BIN, 'boot', 'debian', ...TCG, ...cacheOf(bundle)];
