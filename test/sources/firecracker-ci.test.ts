@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { SmartVMError } from '../../src/errors.ts';
+import type { SmartVMError } from '../../src/errors.ts';
 import type { Arch, ResolvedImage } from '../../src/image.ts';
 import { createSource } from '../../src/sources/firecracker-ci.ts';
 import {
@@ -13,6 +13,7 @@ import {
 } from '../support/ci-bucket.ts';
 import { startFakeBucket, type FakeBucket } from '../support/fake-bucket.ts';
 import { contextOf, type KeptContext } from '../support/images.ts';
+import { rejection } from '../support/rejection.ts';
 
 test('latest is the folder of the newest release when that holds a kernel and a root file system', async (t) => {
   const { bucket, resolve } = await setUp(t);
@@ -408,13 +409,4 @@ function listing(inside: string): string {
 
 function contents(key: string): string {
   return `<Contents><Key>${key}</Key><ETag>&quot;e&quot;</ETag><Size>8</Size></Contents>`;
-}
-
-async function rejection(work: Promise<unknown>): Promise<SmartVMError> {
-  const error: unknown = await work.then(
-    () => assert.fail('it was to fail'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof SmartVMError, String(error));
-  return error;
 }
