@@ -1,4 +1,6 @@
-import semver from 'semver';
+import compare from 'semver/functions/compare.js';
+import gte from 'semver/functions/gte.js';
+import lt from 'semver/functions/lt.js';
 
 /** One kernel series as a guest of Firecracker: supported from one release on, until another. */
 export interface GuestKernelSupport {
@@ -25,10 +27,7 @@ export function supportsGuest(firecrackerVersion: string, kernelVersion: string)
   const support = GUEST_KERNELS.find((one) => one.series === series);
   if (support === undefined) return false;
   const { fromVersion, untilVersion } = support;
-  return (
-    semver.gte(firecrackerVersion, fromVersion) &&
-    (untilVersion === undefined || semver.lt(firecrackerVersion, untilVersion))
-  );
+  return gte(firecrackerVersion, fromVersion) && (untilVersion === undefined || lt(firecrackerVersion, untilVersion));
 }
 
 /** The first Firecracker release that supports this series, or for one that is not in the table, the series below it. */
@@ -38,5 +37,5 @@ export function oldestSupporting(series: string): string {
 }
 
 function compareSeries(a: string, b: string): number {
-  return semver.compare(`${a}.0`, `${b}.0`);
+  return compare(`${a}.0`, `${b}.0`);
 }

@@ -1,4 +1,4 @@
-import semver from 'semver';
+import lt from 'semver/functions/lt.js';
 import { kernelArguments, words } from './kernel-arguments.ts';
 import { RUN_DIR, type BootSubject, type MachinePlan, type Vmm } from './vmm.ts';
 
@@ -19,7 +19,7 @@ export const firecracker: Vmm = {
     if (host.arch !== subject.arch)
       return `Firecracker runs ${host.arch ?? 'nothing'} here, and the image is ${subject.arch}`;
     const { version } = host.firecracker;
-    if (subject.kernelFormat === 'bzimage' && semver.lt(version, FIRST_WITH_BZIMAGE)) {
+    if (subject.kernelFormat === 'bzimage' && lt(version, FIRST_WITH_BZIMAGE)) {
       return `a bzImage boots from Firecracker v${FIRST_WITH_BZIMAGE} on, and this is v${version}`;
     }
     return undefined;

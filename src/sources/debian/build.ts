@@ -18,6 +18,9 @@ export interface BuildPlan {
   readonly epochSeconds: number;
 }
 
+/** What mmdebstrap says of its own steps; what it says of hooks is for those who write them. */
+const STEP = /^I: ((?:downloading|extracting|installing|cleaning|creating)[a-z ]{3,60})/;
+
 /** Files in the folder of a build, by the names they have in a bundle. */
 export const BUILT = { kernel: 'vmlinux', initrd: 'initrd.cpio.gz', rootfs: 'rootfs.squashfs' } as const;
 
@@ -76,11 +79,8 @@ async function runMmdebstrap(
       '-',
     ];
     const onLine = (line: string): void => {
-      const words = /^I: ((?:running apt|downloading|extracting|installing|running|cleaning|creating)[^\r]*)/.exec(
-        line,
-      )?.[1];
-      if (words !== undefined && words.length < 120)
-        context.onProgress({ phase: 'step', message: words.replace(/\.+$/, '') });
+      const words = STEP.exec(line)?.[1];
+      if (words !== undefined) context.onProgress({ phase: 'step', message: words });
     };
     await runTool('mmdebstrap', args, context, { outputFd: output.fd, env, onLine });
   } finally {
