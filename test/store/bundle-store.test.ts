@@ -397,6 +397,28 @@ test('a change to any file is noticed, whatever was done to hide it, and the bun
   }
 });
 
+test('a bundle folder that was made a symbolic link, or a file, is not handed out and not listed, and is made anew', async (t) => {
+  for (const kind of ['link', 'file']) {
+    const { store, dir } = await storePlace(t);
+    const { bundleDir } = await store.add(imageOf(), contextOf());
+    const outside = join(dir, basename(bundleDir));
+    await rename(bundleDir, outside);
+    await (kind === 'link' ? symlink(outside, bundleDir) : writeFile(bundleDir, 'x'));
+    assert.equal(await store.find(imageOf(), contextOf()), undefined);
+    assert.deepEqual(await store.list(), []);
+    const mended = await store.add(imageOf(), contextOf());
+    assert.ok((await lstat(mended.bundleDir)).isDirectory());
+    assert.equal((await readdir(outside)).length, 3, 'what it pointed at is left alone');
+  }
+});
+
+test('an aborted check rejects with the reason of the signal, whatever that is', async (t) => {
+  const { store } = await storePlace(t);
+  const bundle = await store.add(imageOf(), contextOf());
+  const reason = Object.assign(new Error('enough'), { name: 'AbortError', code: 'ABORT_ERR' });
+  await assert.rejects(store.verify(bundle, contextOf(AbortSignal.abort(reason))), (error) => error === reason);
+});
+
 test('a bundle whose record is damaged is made anew, and is not listed', async (t) => {
   const damages: Record<string, (path: string) => Promise<void>> = {
     empty: (path) => writeFile(path, ''),
