@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,10 +28,12 @@ test('the same packages give the same bytes, at another time and in another plac
     t.skip('the archive has newer packages than the bundle of the other tests: remove node_modules/.cache/smartvm');
     return;
   }
+  const listsBefore = aptLists();
   const { kernel, initrd, rootfs } = image.artifacts;
   const digests = await Promise.all([kernel, initrd, rootfs].map((artifact) => digestOf(artifact?.open(context))));
   assert.deepEqual(digests, [checksums.kernelSha256, checksums.initrdSha256, checksums.rootfsSha256]);
   assert.deepEqual(readdirSync(scratch), [], 'the build leaves nothing behind');
+  assert.deepEqual(aptLists(), listsBefore, 'the package lists of this machine are left alone');
 });
 
 test('a build that is aborted leaves no folder and adds nothing to the cache', async (t) => {
@@ -71,6 +73,12 @@ async function digestOf(opening: Promise<AsyncIterable<Uint8Array>> | undefined)
   const hash = createHash('sha256');
   for await (const chunk of (await opening) ?? []) hash.update(chunk);
   return hash.digest('hex');
+}
+
+/** What `apt-get update` changes. */
+function aptLists(): string[] {
+  const folder = '/var/lib/apt/lists';
+  return existsSync(folder) ? [...readdirSync(folder), String(statSync(folder).mtimeMs)] : [];
 }
 
 function restoreTemporary(): void {

@@ -48,10 +48,10 @@ test('asking for debian again builds nothing: no package tool runs', async () =>
   assert.equal(stdout, first.createdAt);
 });
 
-test('a guest logs root in on its console by itself, has a name, socat, ip and a shell, and holds no key', async () => {
+test('a guest logs root in on its console by itself, has a name, socat, ip and a shell, holds no key, and its root is root’s', async () => {
   const bundle = await debianBundle();
   const questions =
-    'echo "<$(hostname)|$(id -u)|$(command -v socat ip sh | wc -l)|$(find /etc/ssh /root -type f 2>/dev/null | wc -l)>"';
+    'echo "<$(hostname)|$(id -u)|$(command -v socat ip sh | wc -l)|$(find /etc/ssh /root -type f 2>/dev/null | wc -l)|$(stat -c %u:%g:%a /)>"';
   const machine = await boot(bundle, { accelerator: 'tcg', memoryMiB: 512 });
   try {
     let console = '';
@@ -60,12 +60,12 @@ test('a guest logs root in on its console by itself, has a name, socat, ip and a
         const seen = console.length;
         console += text;
         if (!console.slice(0, seen).includes('# ') && /[#] $/.test(console)) machine.write(`${questions}\n`);
-        const answer = /<([^<>|$]+\|\d+\|\d+\|\d+)>/.exec(console)?.[1];
+        const answer = /<([^<>|$]+\|\d+\|\d+\|\d+\|[\d:]+)>/.exec(console)?.[1];
         if (answer !== undefined) resolve(answer);
       });
       void machine.exited.then(() => reject(new Error(`the machine ended: ${machine.consoleTail()}`)));
     });
-    assert.equal(await answered, 'smartvm|0|3|0');
+    assert.equal(await answered, 'smartvm|0|3|0|0:0:755');
   } finally {
     await machine.stop();
   }

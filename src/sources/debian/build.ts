@@ -89,7 +89,21 @@ async function runMmdebstrap(
 }
 
 function squash(target: string, inputFd: number, env: Record<string, string>, context: Context): Promise<string> {
-  const options = ['-tar', '-comp', 'zstd', '-Xcompression-level', '6', '-no-progress', '-quiet'];
+  const options = [
+    '-tar',
+    '-root-mode',
+    '755',
+    '-root-uid',
+    '0',
+    '-root-gid',
+    '0',
+    '-comp',
+    'zstd',
+    '-Xcompression-level',
+    '6',
+    '-no-progress',
+    '-quiet',
+  ];
   return runTool('mksquashfs', ['-', target, ...options], context, { env, inputFd });
 }
 

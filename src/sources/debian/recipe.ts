@@ -115,7 +115,11 @@ export function recipeArguments(packages: readonly string[], folder: string): re
   ];
 }
 
-/** Run by mmdebstrap's shell with the root as first argument, also where that root belongs to another user namespace. */
+/**
+ * Run by mmdebstrap's shell with the root as first argument, also where that root belongs to another user namespace. It leaves
+ * `tmp` and apt's folders alone: there lies the configuration without which mmdebstrap's last steps, which clear them, would run
+ * on the apt of this machine.
+ */
 const CUSTOMIZE = `set -eu
 cd "$1"
 mkdir -p ${ASIDE}
@@ -140,7 +144,7 @@ for unit in ${MASKED_UNITS.join(' ')}; do ln -sf /dev/null "etc/systemd/system/$
 : >etc/motd
 rm -f etc/apt/sources.list etc/apt/sources.list.d/* etc/apt/trusted.gpg.d/* etc/apt/auth.conf.d/*
 rm -f etc/.pwd.lock etc/passwd- etc/group- etc/shadow- etc/gshadow- etc/subuid- etc/subgid-
-rm -rf var/cache/apt var/cache/debconf var/cache/ldconfig var/lib/apt var/lib/systemd/* var/log/* var/tmp/* tmp/* root/.[!.]*
+rm -rf var/cache/debconf var/cache/ldconfig var/lib/systemd/* var/log/* var/tmp/* root/.[!.]*
 rm -f var/lib/dpkg/*-old usr/lib/udev/hwdb.bin
 mkdir -p var/log var/lib/systemd
 `;

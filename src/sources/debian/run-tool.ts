@@ -114,7 +114,7 @@ async function isOnPath(name: string): Promise<boolean> {
 }
 
 function hintFor(said: string): string {
-  if (/newuidmap|newgidmap|subuid|subgid|unshare/.test(said)) {
+  if (/newuidmap|newgidmap|subuid|subgid|unshare|chroot mode/.test(said)) {
     return 'Building without root needs user namespaces: apt-get install uidmap, and a range for this user in /etc/subuid and /etc/subgid. Or build as root.';
   }
   if (/No space left/.test(said)) return 'Make room in the temporary folder, or name another one with TMPDIR.';

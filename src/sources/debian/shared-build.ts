@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -21,9 +22,11 @@ export class SharedBuild {
 
   artifact(role: ArtifactRole): Artifact {
     const { suite, arch, packages, epochSeconds } = this.#plan;
+    const made = JSON.stringify([RECIPE_VERSION, suite, arch, epochSeconds, packages]);
+    const digest = createHash('sha256').update(made).digest('hex');
     return {
       fileName: BUILT[role],
-      identity: JSON.stringify(['debian', RECIPE_VERSION, role, suite, arch, epochSeconds, packages]),
+      identity: `debian ${role} ${digest}`,
       open: async (context, range) => {
         this.#readers += 1;
         try {
