@@ -89,22 +89,11 @@ async function runMmdebstrap(
 }
 
 function squash(target: string, inputFd: number, env: Record<string, string>, context: Context): Promise<string> {
-  const options = [
-    '-tar',
-    '-root-mode',
-    '755',
-    '-root-uid',
-    '0',
-    '-root-gid',
-    '0',
-    '-comp',
-    'zstd',
-    '-Xcompression-level',
-    '6',
-    '-no-progress',
-    '-quiet',
-  ];
-  return runTool('mksquashfs', ['-', target, ...options], context, { env, inputFd });
+  const options = ['-tar', '-root-mode', '755', '-comp', 'zstd', '-Xcompression-level', '6', '-no-progress', '-quiet'];
+  // The root of a tar belongs to whoever packs it (squashfs-tools 4.5 has an option, and does not heed it for tars).
+  const asRoot = process.getuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user'];
+  const [command = 'mksquashfs', ...args] = [...asRoot, 'mksquashfs', '-', target, ...options];
+  return runTool(command, args, context, { env, inputFd });
 }
 
 async function makeKernelAndInitrd(plan: BuildPlan, aside: string, folder: string, context: Context): Promise<void> {
