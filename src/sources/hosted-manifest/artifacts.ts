@@ -2,43 +2,12 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { SmartVMError, messageOf } from '../../errors.ts';
-import {
-  isPlainName,
-  lastSegment,
-  toPlainName,
-  type Artifact,
-  type ArtifactRole,
-  type ByteRange,
-  type Context,
-} from '../../image.ts';
+import type { Artifact, ByteRange, Context } from '../../image.ts';
 import type { TransferPolicy } from '../../transfer/address.ts';
 import { openStream } from '../../transfer/transfer.ts';
-import type { ArtifactManifest, HostedManifest } from './schema.ts';
+import type { ArtifactManifest } from './schema.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
-
-/** The name of each file in the bundle: given, else derived; derived names that meet another get their role in front. */
-export function namesOf(manifest: HostedManifest): Readonly<Record<ArtifactRole, string>> {
-  const roles = (['kernel', 'rootfs', 'initrd'] as const).filter((role) => manifest[role] !== undefined);
-  const names = Object.fromEntries(roles.map((role) => [role, nameOf(role, manifest)]));
-  const folded = Object.values(names).map((name) => name.toLowerCase());
-  for (const role of roles) {
-    const name = names[role] ?? '';
-    const meets =
-      folded.filter((one) => one === name.toLowerCase()).length > 1 || name.toLowerCase() === 'manifest.json';
-    if (meets && manifest[role]?.fileName === undefined) names[role] = toPlainName(`${role}-${name}`);
-  }
-  return { kernel: 'kernel', rootfs: 'rootfs', initrd: 'initrd', ...names };
-}
-
-function nameOf(role: ArtifactRole, manifest: HostedManifest): string {
-  const { fileName, url, path } = manifest[role] ?? {};
-  if (fileName !== undefined) return fileName;
-  const defaults = { kernel: 'vmlinux', rootfs: `rootfs.${manifest.rootfsType}`, initrd: 'initrd' };
-  const segment = lastSegment(url ?? path ?? '');
-  const name = segment === '' ? defaults[role] : toPlainName(segment);
-  return isPlainName(name) ? name : defaults[role];
-}
 
 /** An artifact behind an URL. */
 export function remoteArtifact(
@@ -59,7 +28,8 @@ export function remoteArtifact(
 }
 
 /**
- * An artifact on this disk, looked at now: a regular file, in the manifest's folder when its path is relative.
+ * An artifact on this disk, looked at now: a regular file, in the manifest's folder when its path is relative. Reading it later
+ * rejects when it is no longer the same.
  *
  * Rejects with `INVALID_BASE_IMAGE_MANIFEST`.
  */
@@ -73,19 +43,69 @@ export async function localArtifact(
   if (!isAbsolute(path) && !sourcePath.startsWith(manifestDir.endsWith(sep) ? manifestDir : manifestDir + sep)) {
     throw badPath(field, path, 'leads out of the folder of the manifest');
   }
-  const stats = await withFile(field, sourcePath, (handle) => handle.stat({ bigint: true }));
-  if (sizeBytes !== undefined && stats.size !== BigInt(sizeBytes)) {
-    throw badPath(field, path, `is ${stats.size} bytes, and sizeBytes says ${sizeBytes}`);
+  const handle = await openRegular(field, sourcePath);
+  const seen = await handle.stat({ bigint: true }).finally(() => handle.close());
+  if (sizeBytes !== undefined && seen.size !== BigInt(sizeBytes)) {
+    throw badPath(field, path, `is ${seen.size} bytes, and sizeBytes says ${sizeBytes}`);
   }
+  const identity = identityOf(sourcePath, seen);
   return {
     sourcePath,
     artifact: {
       fileName,
-      identity: JSON.stringify(['file', sourcePath, String(stats.ino), String(stats.mtimeNs), String(stats.ctimeNs)]),
-      ...promised(sha256, Number(stats.size)),
-      open: (context, range) => Promise.resolve(readFrom(field, sourcePath, context, range)),
+      identity,
+      ...promised(sha256, Number(seen.size)),
+      open: (context, range) => Promise.resolve(readFrom({ field, path: sourcePath, identity }, context, range)),
     },
   };
+}
+
+interface LocalFile {
+  readonly field: string;
+  readonly path: string;
+  readonly identity: string;
+}
+
+async function* readFrom(file: LocalFile, { signal }: Context, range?: ByteRange): AsyncGenerator<Uint8Array> {
+  const handle = await openRegular(file.field, file.path);
+  try {
+    await requireSame(handle, file);
+    const end = range?.end ?? Infinity;
+    for (let position = range?.start ?? 0; position < end;) {
+      signal?.throwIfAborted();
+      const wanted = Math.min(CHUNK_BYTES, end - position);
+      // A buffer of its own for each piece: whoever reads may still be writing the last one.
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(wanted), 0, wanted, position);
+      if (bytesRead === 0) break;
+      position += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+    await requireSame(handle, file);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What is read must be what was looked at: its identity stands for these bytes in the cache. */
+async function requireSame(handle: FileHandle, { field, path, identity }: LocalFile): Promise<void> {
+  if (identityOf(path, await handle.stat({ bigint: true })) === identity) return;
+  throw new SmartVMError(
+    `Failed to read ${field}.path ${JSON.stringify(path)}: it changed while the image was prepared`,
+    'INVALID_BASE_IMAGE_MANIFEST',
+    { retryable: true, hint: 'Ask again when nobody writes it.' },
+  );
+}
+
+interface FileFacts {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+function identityOf(path: string, { dev, ino, size, mtimeNs, ctimeNs }: FileFacts): string {
+  return JSON.stringify(['file', path, ...[dev, ino, size, mtimeNs, ctimeNs].map(String)]);
 }
 
 function promised(sha256: string | undefined, bytes: number | undefined): Pick<Artifact, 'sha256' | 'bytes'> {
@@ -95,45 +115,16 @@ function promised(sha256: string | undefined, bytes: number | undefined): Pick<A
   };
 }
 
-async function* readFrom(
-  field: string,
-  path: string,
-  { signal }: Context,
-  range?: ByteRange,
-): AsyncGenerator<Uint8Array> {
-  const handle = await openRegular(field, path);
-  try {
-    const end = range?.end ?? Infinity;
-    for (let position = range?.start ?? 0; position < end;) {
-      signal?.throwIfAborted();
-      const wanted = Math.min(CHUNK_BYTES, end - position);
-      // A buffer of its own for each piece: whoever reads may still be writing the last one.
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(wanted), 0, wanted, position);
-      if (bytesRead === 0) return;
-      position += bytesRead;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-async function withFile<T>(field: string, path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
-  const handle = await openRegular(field, path);
-  try {
-    return await work(handle);
-  } finally {
-    await handle.close();
-  }
-}
-
 /** A FIFO would be waited on for ever, a device has no end. */
 async function openRegular(field: string, path: string): Promise<FileHandle> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
     throw badPath(field, path, `cannot be opened: ${messageOf(cause)}`, cause);
   });
-  const stats = await handle.stat();
-  if (stats.isFile()) return handle;
+  const isFile = await handle.stat().then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
+  if (isFile) return handle;
   await handle.close();
   throw badPath(field, path, 'is not a regular file');
 }
