@@ -40,8 +40,11 @@ export type {
   SourceSettings,
   Trust,
 } from './image.ts';
+export type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/schema.ts';
 export type {
+  IBaseImageArtifactManifest,
   IBaseImageBundle,
+  IBaseImageHostedManifest,
   IBaseImageManagerOptions,
   IEnsureBaseImageOptions,
   TBaseImagePreset,
