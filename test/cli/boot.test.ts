@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import test from 'node:test';
@@ -9,6 +10,9 @@ import { BIN, runBin, startBin } from './bin.fixture.ts';
 import { workplace } from './cache.fixture.ts';
 
 const TCG = ['--accel', 'tcg'];
+/** In the environment of every command below, and so of its machine. */
+const MARK = randomUUID();
+process.env['TEST_MARK'] = MARK;
 
 test('boot --check says on what and how fast, with --json for programs', async () => {
   const bundle = await debianBundle();
@@ -54,10 +58,10 @@ test('SIGTERM ends the machine with the command, and no process is left', async 
     child.stdout.once('data', () => resolve());
     void finished.then(() => resolve());
   });
-  assert.equal((await machinesOf(bundle)).length, 1);
+  assert.equal((await machines()).length, 1);
   child.kill('SIGTERM');
   assert.equal((await finished).status, 143);
-  assert.deepEqual(await machinesOf(bundle), []);
+  assert.deepEqual(await machines(), []);
 });
 
 test('a second Ctrl-C does not wait for the cleaning up, and still no process is left', async (t) => {
@@ -67,7 +71,7 @@ test('a second Ctrl-C does not wait for the cleaning up, and still no process is
   const { child, finished } = startBin(['boot', 'debian', ...TCG, ...cacheOf(bundle)], { env: { TMPDIR: dir } });
   const output = new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
   await Promise.race([output, finished]);
-  const [machine] = await machinesOf(bundle);
+  const [machine] = await machines();
   // A machine that is stopped does not hear that it should end, and is given two seconds.
   process.kill(Number(machine), 'SIGSTOP');
   child.kill('SIGINT');
@@ -80,7 +84,7 @@ test('a second Ctrl-C does not wait for the cleaning up, and still no process is
   const tookMs = performance.now() - startedMs;
   assert.ok(tookMs < 1500, `${tookMs} ms`);
   await new Promise((resolve) => setTimeout(resolve, 200));
-  assert.deepEqual(await machinesOf(bundle), []);
+  assert.deepEqual(await machines(), []);
 });
 
 test('on a terminal Ctrl-] leaves, and the terminal is as it was', async () => {
@@ -105,7 +109,7 @@ test('on a terminal Ctrl-] leaves, and the terminal is as it was', async () => {
   assert.match(seen, /Ctrl-\] leaves/);
   assert.equal(lines.at(-2)?.endsWith('status 0'), true, seen.slice(-500));
   assert.equal(lines.at(-1), lines[0]);
-  assert.deepEqual(await machinesOf(bundle), []);
+  assert.deepEqual(await machines(), []);
 });
 
 test('boot --dry-run prints the command line, and starts nothing', async () => {
@@ -118,7 +122,7 @@ test('boot --dry-run prints the command line, and starts nothing', async () => {
   assert.match(words.stdout, /^command +\S*qemu-system-\S+ /m);
   const plan = JSON.parse((await runBin([...args, '--json'])).stdout) as Record<string, unknown>;
   assert.deepEqual([plan['vmm'], plan['accelerator'], plan['memoryMiB']], ['qemu', 'tcg', 1024]);
-  assert.deepEqual(await machinesOf(bundle), []);
+  assert.deepEqual(await machines(), []);
 });
 
 test('what is no kernel is not booted', async (t) => {
@@ -141,12 +145,13 @@ function cacheOf({ bundleDir }: Bundle): readonly string[] {
   return ['--cache-dir', dirname(dirname(dirname(bundleDir)))];
 }
 
-/** Process ids of machines that run this bundle's kernel. */
-async function machinesOf({ kernelImagePath }: Bundle): Promise<readonly string[]> {
+/** Machines that commands of this file started; other tests boot the same bundle at the same time. */
+async function machines(): Promise<readonly string[]> {
   const running: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (words.some((word) => /qemu-system/.test(word)) && words.includes(kernelImagePath)) running.push(pid);
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    if (/qemu-system/.test(command) && environment.includes(MARK)) running.push(pid);
   }
   return running;
 }

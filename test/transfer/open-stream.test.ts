@@ -108,6 +108,8 @@ test('an object that no longer has the ETag is refused at once', async (t) => {
 for (const [what, head] of [
   ['the whole', 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n'],
   ['another start', 'HTTP/1.1 206 P\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n'],
+  ['an earlier start', 'HTTP/1.1 206 P\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n'],
+  ['more, of nobody knows how much', 'HTTP/1.1 206 P\r\nContent-Range: bytes 1-4/*\r\nContent-Length: 4\r\n'],
   ['another end', 'HTTP/1.1 206 P\r\nContent-Range: bytes 1-4/9\r\nContent-Length: 4\r\n'],
   ['too little', 'HTTP/1.1 206 P\r\nContent-Range: bytes 1-1/9\r\nContent-Length: 1\r\n'],
   ['another length than its range', 'HTTP/1.1 206 P\r\nContent-Range: bytes 1-2/9\r\nContent-Length: 4\r\n'],
