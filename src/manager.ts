@@ -107,7 +107,7 @@ export class BaseImageManager {
 
   /**
    * Removes the least recently used bundles beyond the limit and returns their ids, most recently used first.
-   * `keepBundleId` is kept before all others and counts towards the limit.
+   * `keepBundleId` is kept before all others and counts towards the limit. Makes the cache when there is none.
    */
   async pruneBaseImageCache(keepBundleId?: string): Promise<string[]> {
     const { removed } = await this.pruneBaseImages({ keepBundleId });

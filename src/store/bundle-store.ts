@@ -172,9 +172,12 @@ export class BundleStore {
     return join(this.#layout.locks, `${dirName}.lock`);
   }
 
-  /** Clears what earlier attempts left, as far as that goes: nothing here is worth failing for. */
+  /** Makes the cache, or clears what earlier attempts left in it as far as that goes: that is not worth failing for. */
   async #sweep(context: Context): Promise<void> {
-    if (!(await reading('look at the cache', () => checkRoot(this.#layout)))) return;
+    if (!(await reading('look at the cache', () => checkRoot(this.#layout)))) {
+      await writing(`prepare the cache ${this.#layout.root}`, () => prepareRoot(this.#layout));
+      return;
+    }
     try {
       await writing('clear what earlier attempts left', () => sweepAll(this.#layout, this.#blobs));
     } catch (error) {

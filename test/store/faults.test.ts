@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, chown, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { isRoot, mounts, readOnly, strace, works } from '../support/abilities.ts';
 import { contextOf, imageOf } from '../support/images.ts';
 import { linesIn, runScript, storePlace, treeOf } from './store.fixture.ts';
 import type { Job } from './worker.fixture.ts';
@@ -18,17 +19,7 @@ interface Answer {
   readonly after: string;
 }
 
-/** Can be done here, or the reason why not. */
-function works(command: string, ...args: string[]): false | string {
-  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-  return status === 0 ? false : `"${command} ${args.join(' ')}" fails here: ${error?.message ?? stderr.trim()}`;
-}
-
-const isRoot = process.getuid?.() === 0;
 const unshare = ['unshare', '-m'];
-/** In a user namespace the ancestors of a folder belong to nobody, and the cache refuses that: it takes root. */
-const mounts = { skip: isRoot ? works('unshare', '-m', 'true') : 'only root can mount what root owns' };
-const strace = { skip: works('strace', '-f', '-o', '/dev/null', 'true') };
 
 /** Does a job in a process of its own, after shell commands and under another command. */
 async function run(
@@ -85,7 +76,7 @@ test('a limit on file sizes is a STORE error and not the end of the process', as
 test('a cache on a read-only file system serves hits and lists; a miss is STORE_UNWRITABLE', mounts, async (t) => {
   const { store, cacheDir, dir } = await storePlace(t);
   await store.add(imageOf(), contextOf());
-  const before = `mount --bind ${cacheDir} ${cacheDir}; mount -o remount,ro,bind ${cacheDir}`;
+  const before = readOnly(cacheDir);
   const tree = await treeOf(dir);
   const hit = await run(t, { cacheDir, act: 'find' }, { before });
   assert.ok(hit.result, hit.message);
@@ -248,7 +239,7 @@ test(
       `mkdir -m 700 ${dir}/upper/u ${dir}/upper/w`,
       `mount -t overlay -o lowerdir=${cacheDir},upperdir=${dir}/upper/u,workdir=${dir}/upper/w,redirect_dir=off none ${merged}`,
     ].join('; ');
-    const skip = works(...([...unshare, 'sh', '-ec', before] as unknown as [string]));
+    const skip = works('unshare', '-m', 'sh', '-ec', before);
     if (skip !== false) {
       t.skip(skip);
       return;

@@ -81,13 +81,16 @@ test('a dry run says what would go and touches nothing', async (t) => {
   assert.deepEqual(await treeOf(dir), before);
 });
 
-test('within the limit nothing goes, and in an empty or missing cache there is nothing to do', async (t) => {
+test('within the limit nothing goes, and from a missing cache nothing: it is made, except by a dry run', async (t) => {
   const { store } = await withBundles(t, ['a', 'b']);
   const report = await store.prune({ limit: 2 }, contextOf());
   assert.deepEqual([report.removed, ids(report.kept), report.skipped], [[], ['b', 'a'], []]);
   const missing = await storePlace(t);
-  assert.deepEqual(await missing.store.prune({ limit: 1 }, contextOf()), { removed: [], kept: [], skipped: [] });
+  const nothing = { removed: [], kept: [], skipped: [] };
+  assert.deepEqual(await missing.store.prune({ limit: 1, dryRun: true }, contextOf()), nothing);
   assert.deepEqual(await readdir(missing.dir), []);
+  assert.deepEqual(await missing.store.prune({ limit: 1 }, contextOf()), nothing);
+  assert.deepEqual(await readdir(missing.dir), ['cache']);
 });
 
 test('a leased bundle is neither pruned nor removed and does not count; released, it goes', async (t) => {
