@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { createWriteStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +10,12 @@ import { BaseImageManager, hostArch, type Context } from 'smartvm';
 import { createSource } from '../../src/sources/debian.ts';
 import { debianBundle } from '../support/debian-bundle.ts';
 import { rejection } from '../support/rejection.ts';
+import { squashfsDifference } from '../support/squashfs-difference.ts';
 
-/** Builds happen below here, so that what they leave can be seen. */
+/**
+ * Builds happen below here, so that what they leave can be seen. Other users cannot look into it, as they can into the folder
+ * where the bundle of the other tests was built: the bytes must not depend on that.
+ */
 const scratch = mkdtempSync(join(tmpdir(), 'smartvm-e2e-debian-'));
 const realTemporary = process.env['TMPDIR'];
 after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -20,18 +25,26 @@ const settings = { bucketUrl: '', releasesUrl: '', allowHttp: [] };
 const arch = hostArch() ?? 'x86_64';
 
 test('the same packages give the same bytes, at another time and in another place', async (t) => {
-  const { checksums, source } = await debianBundle();
+  const first = await debianBundle();
   process.env['TMPDIR'] = scratch;
   t.after(() => restoreTemporary());
   const image = await createSource(settings).resolve('', { ...context, arch });
-  if (JSON.stringify(image.facts.source) !== JSON.stringify(source)) {
+  if (JSON.stringify(image.facts.source) !== JSON.stringify(first.source)) {
     t.skip('the archive has newer packages than the bundle of the other tests: remove node_modules/.cache/smartvm');
     return;
   }
   const listsBefore = aptLists();
+  const again = await mkdtemp(join(realTemporary ?? '/tmp', 'smartvm-e2e-again-'));
+  t.after(() => rm(again, { recursive: true }));
   const { kernel, initrd, rootfs } = image.artifacts;
-  const digests = await Promise.all([kernel, initrd, rootfs].map((artifact) => digestOf(artifact?.open(context))));
-  assert.deepEqual(digests, [checksums.kernelSha256, checksums.initrdSha256, checksums.rootfsSha256]);
+  const digests = await Promise.all(
+    [kernel, initrd, rootfs].map((artifact) => store(artifact?.open(context), join(again, artifact?.fileName ?? ''))),
+  );
+  const { kernelSha256, initrdSha256, rootfsSha256 } = first.checksums;
+  const expected = [kernelSha256, initrdSha256, rootfsSha256];
+  const difference =
+    digests[2] === rootfsSha256 ? '' : squashfsDifference(first.rootfsPath, join(again, rootfs.fileName));
+  assert.deepEqual(digests, expected, difference === '' ? undefined : `root file systems differ:\n${difference}`);
   assert.deepEqual(readdirSync(scratch), [], 'the build leaves nothing behind');
   assert.deepEqual(aptLists(), listsBefore, 'the package lists of this machine are left alone');
 });
@@ -69,9 +82,16 @@ test('what is no name of a suite is refused before anything runs', async () => {
   assert.equal(failure.code, 'INVALID_BASE_IMAGE_REFERENCE');
 });
 
-async function digestOf(opening: Promise<AsyncIterable<Uint8Array>> | undefined): Promise<string> {
+/** Writes what comes to a file, and returns its SHA-256. */
+async function store(opening: Promise<AsyncIterable<Uint8Array>> | undefined, path: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of (await opening) ?? []) hash.update(chunk);
+  const file = createWriteStream(path);
+  for await (const chunk of (await opening) ?? []) {
+    hash.update(chunk);
+    if (!file.write(chunk)) await once(file, 'drain');
+  }
+  file.end();
+  await once(file, 'close');
   return hash.digest('hex');
 }
 

@@ -4,7 +4,7 @@ import { SmartVMError } from '../../errors.ts';
 import type { Arch, Context } from '../../image.ts';
 import { buildInitrd } from './initrd.ts';
 import { parseDpkgStatus } from './dpkg-status.ts';
-import { ASIDE, DEBIAN_ARCHES, recipeArguments } from './recipe.ts';
+import { ASIDE, DEBIAN_ARCHES, SQUASH_OPTIONS, recipeArguments } from './recipe.ts';
 import { runTool } from './run-tool.ts';
 import { plainKernel } from './vmlinux.ts';
 
@@ -89,7 +89,7 @@ async function runMmdebstrap(
 }
 
 function squash(target: string, inputFd: number, env: Record<string, string>, context: Context): Promise<string> {
-  const options = ['-tar', '-root-mode', '755', '-comp', 'zstd', '-Xcompression-level', '6', '-no-progress', '-quiet'];
+  const options = ['-tar', ...SQUASH_OPTIONS, '-no-progress', '-quiet'];
   // The root of a tar belongs to whoever packs it (squashfs-tools 4.5 has an option, and does not heed it for tars).
   const asRoot = process.getuid?.() === 0 ? [] : ['unshare', '--user', '--map-root-user'];
   const [command = 'mksquashfs', ...args] = [...asRoot, 'mksquashfs', '-', target, ...options];

@@ -1,5 +1,5 @@
-/** Part of every identity: raise it when anything below changes what comes out of the same packages. */
-export const RECIPE_VERSION = 1;
+/** Part of every identity: raise it when the code that packs kernel, initrd and root changes what comes out. */
+const PACKING_VERSION = 2;
 
 /** Timestamp of everything that is built, unless SOURCE_DATE_EPOCH says otherwise: 2023-06-10, the day of Debian 12. */
 export const DEFAULT_EPOCH = 1_686_355_200;
@@ -97,6 +97,14 @@ tmpfs /var/lib/systemd tmpfs mode=0755,nosuid,nodev 0 0
 tmpfs /root tmpfs mode=0700,nosuid,nodev 0 0
 `;
 
+/** How the root file system is packed. */
+export const SQUASH_OPTIONS: readonly string[] = ['-root-mode', '755', '-comp', 'zstd', '-Xcompression-level', '6'];
+
+/** Everything besides the packages that decides about the bytes of an image: part of its identity. */
+export function recipeIdentity(packages: readonly string[]): readonly unknown[] {
+  return [PACKING_VERSION, recipeArguments(packages, ''), SQUASH_OPTIONS];
+}
+
 /**
  * Arguments of mmdebstrap that make this image, without suite and target. The packed kernel is left as `vmlinuz` in a folder
  * named `ASIDE` below `folder`.
@@ -106,6 +114,8 @@ export function recipeArguments(packages: readonly string[], folder: string): re
     '--variant=essential',
     '--format=tar',
     '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
+    // It would leave folders whose owner depends on whether apt could leave root, which depends on the folder of the build.
+    '--skip=cleanup/apt',
     `--include=${packages.join(',')}`,
     ...LEFT_OUT.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     `--customize-hook=${CUSTOMIZE}`,
@@ -117,8 +127,7 @@ export function recipeArguments(packages: readonly string[], folder: string): re
 
 /**
  * Run by mmdebstrap's shell with the root as first argument, also where that root belongs to another user namespace. It leaves
- * `tmp` and apt's folders alone: there lies the configuration without which mmdebstrap's last steps, which clear them, would run
- * on the apt of this machine.
+ * `tmp` alone: there lies the configuration without which mmdebstrap's own apt would work on the apt of this machine.
  */
 const CUSTOMIZE = `set -eu
 cd "$1"
@@ -144,6 +153,7 @@ for unit in ${MASKED_UNITS.join(' ')}; do ln -sf /dev/null "etc/systemd/system/$
 : >etc/motd
 rm -f etc/apt/sources.list etc/apt/sources.list.d/* etc/apt/trusted.gpg.d/* etc/apt/auth.conf.d/*
 rm -f etc/.pwd.lock etc/passwd- etc/group- etc/shadow- etc/gshadow- etc/subuid- etc/subgid-
+rm -rf var/lib/apt/lists/* var/cache/apt/*
 rm -rf var/cache/debconf var/cache/ldconfig var/lib/systemd/* var/log/* var/tmp/* root/.[!.]*
 rm -f var/lib/dpkg/*-old usr/lib/udev/hwdb.bin
 mkdir -p var/log var/lib/systemd

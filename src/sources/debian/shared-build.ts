@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Artifact, ArtifactRole, ByteRange, Context } from '../../image.ts';
 import { BUILT, build, type BuildPlan } from './build.ts';
-import { RECIPE_VERSION } from './recipe.ts';
+import { recipeIdentity } from './recipe.ts';
 
 /**
  * One build for all artifacts of an image. It begins with the first that is opened, in a private folder that is removed once
@@ -21,8 +21,8 @@ export class SharedBuild {
   }
 
   artifact(role: ArtifactRole): Artifact {
-    const { suite, arch, packages, epochSeconds } = this.#plan;
-    const made = JSON.stringify([RECIPE_VERSION, suite, arch, epochSeconds, packages]);
+    const { suite, arch, include, packages, epochSeconds } = this.#plan;
+    const made = JSON.stringify([recipeIdentity(include), suite, arch, epochSeconds, packages]);
     const digest = createHash('sha256').update(made).digest('hex');
     return {
       fileName: BUILT[role],
