@@ -3,6 +3,7 @@ import type { Arch, Bundle, Context, ImageSource, ResolvedImage } from './image.
 import { hostArch } from './image.ts';
 import {
   archFrom,
+  cacheBytesFrom,
   cacheDirFrom,
   cacheLimitFrom,
   readReference,
@@ -29,6 +30,8 @@ export interface VerifyReport {
 export interface PruneBaseImagesOptions {
   /** How many to keep. Default: the manager's limit. */
   readonly keep?: number | undefined;
+  /** How many bytes they may have. Default: the manager's limit. */
+  readonly maxBytes?: number | undefined;
   /** Kept before all others. */
   readonly keepBundleId?: string | undefined;
   /** Say what would go, and touch nothing. */
@@ -50,12 +53,14 @@ export class BaseImageManager {
   readonly #options: BaseImageManagerOptions;
   readonly #cacheDir: string;
   readonly #limit: number;
+  readonly #maxBytes: number | undefined;
   readonly #store: BundleStore;
 
-  /** @throws SmartVMError `INVALID_BASE_IMAGE_CACHE_LIMIT` when `maxStoredBaseImages` is not a positive integer. */
+  /** @throws SmartVMError `INVALID_BASE_IMAGE_CACHE_LIMIT` when `maxStoredBaseImages` or `maxStoredBytes` is not a positive integer. */
   constructor(options: BaseImageManagerOptions = {}) {
     this.#options = options;
     this.#limit = cacheLimitFrom(options);
+    this.#maxBytes = cacheBytesFrom(options);
     this.#cacheDir = cacheDirFrom(options, process.env);
     this.#store = new BundleStore({ cacheDir: this.#cacheDir });
   }
@@ -116,12 +121,14 @@ export class BaseImageManager {
 
   /** Removes the least recently used bundles beyond `keep`, except those in use, and says what went, what stayed and why. */
   async pruneBaseImages(options: PruneBaseImagesOptions = {}): Promise<PruneReport> {
-    const limit = options.keep === undefined ? this.#limit : keepFrom(options.keep);
+    const limit = options.keep === undefined ? this.#limit : countFrom('keep', options.keep);
+    const maxBytes = options.maxBytes === undefined ? this.#maxBytes : countFrom('maxBytes', options.maxBytes);
     const { keepBundleId, dryRun = false } = options;
-    return await this.#store.prune(
-      { limit, dryRun, ...(keepBundleId === undefined ? {} : { keepBundleId }) },
-      this.#context(),
-    );
+    const optional = {
+      ...(maxBytes === undefined ? {} : { maxBytes }),
+      ...(keepBundleId === undefined ? {} : { keepBundleId }),
+    };
+    return await this.#store.prune({ limit, dryRun, ...optional }, this.#context());
   }
 
   /** Every bundle in the cache, the last used first. Reads records, never image bytes. */
@@ -186,7 +193,8 @@ export class BaseImageManager {
   async #add(image: ResolvedImage, context: Context, replace: boolean): Promise<Bundle> {
     const bundle = await this.#store.add(image, context, { replace });
     try {
-      await this.#store.prune({ limit: this.#limit, keepBundleDir: bundle.bundleDir }, context);
+      const maxBytes = this.#maxBytes === undefined ? {} : { maxBytes: this.#maxBytes };
+      await this.#store.prune({ limit: this.#limit, ...maxBytes, keepBundleDir: bundle.bundleDir }, context);
     } catch (error) {
       if (isAbortError(error)) throw error;
       context.logger.warn(`The bundle is ready, but old ones could not be pruned: ${messageOf(error)}`);
@@ -241,9 +249,12 @@ export class BaseImageManager {
   }
 }
 
-function keepFrom(keep: number): number {
-  if (Number.isSafeInteger(keep) && keep >= 0) return keep;
-  throw new SmartVMError(`keep must be an integer of at least 0, got ${String(keep)}`, 'INVALID_BASE_IMAGE_OPTIONS');
+function countFrom(option: string, count: number): number {
+  if (Number.isSafeInteger(count) && count >= 0) return count;
+  throw new SmartVMError(
+    `${option} must be an integer of at least 0, got ${String(count)}`,
+    'INVALID_BASE_IMAGE_OPTIONS',
+  );
 }
 
 function notCached(what: string, cacheDir: string): SmartVMError {

@@ -20,6 +20,8 @@ export interface BaseImageManagerOptions {
   readonly cacheDir?: string | undefined;
   /** How many bundles are kept, a positive integer. Default 2. Bundles in use neither count nor go. */
   readonly maxStoredBaseImages?: number | undefined;
+  /** How many bytes the bundles may have together, what they share counted once. Default: any number. */
+  readonly maxStoredBytes?: number | undefined;
   /** Manifest for calls that name no image. */
   readonly hostedManifestUrl?: string | undefined;
   /** The same as a local file; beats `hostedManifestUrl`. */
@@ -79,13 +81,31 @@ export function cacheDirFrom(options: BaseImageManagerOptions, env: NodeJS.Proce
  * @throws SmartVMError `INVALID_BASE_IMAGE_CACHE_LIMIT` unless it is a positive integer, or absent.
  */
 export function cacheLimitFrom(options: BaseImageManagerOptions): number {
-  const limit: unknown = options.maxStoredBaseImages ?? DEFAULT_MAX_STORED_BASE_IMAGES;
-  if (typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0) return limit;
-  throw new SmartVMError(
-    `maxStoredBaseImages must be a positive integer, got ${typeof limit === 'string' ? JSON.stringify(limit) : String(limit)}`,
-    'INVALID_BASE_IMAGE_CACHE_LIMIT',
-    { hint: `Leave it out to keep ${DEFAULT_MAX_STORED_BASE_IMAGES} bundles.` },
+  return limitFrom(
+    'maxStoredBaseImages',
+    options.maxStoredBaseImages ?? DEFAULT_MAX_STORED_BASE_IMAGES,
+    `Leave it out to keep ${DEFAULT_MAX_STORED_BASE_IMAGES} bundles.`,
   );
+}
+
+/**
+ * The number of bytes that may be kept, if there is a limit.
+ *
+ * @throws SmartVMError `INVALID_BASE_IMAGE_CACHE_LIMIT` unless it is a positive integer, or absent.
+ */
+export function cacheBytesFrom({ maxStoredBytes }: BaseImageManagerOptions): number | undefined {
+  const limit: unknown = maxStoredBytes ?? undefined;
+  return limit === undefined
+    ? undefined
+    : limitFrom('maxStoredBytes', limit, 'Leave it out to limit the number of bundles alone.');
+}
+
+function limitFrom(option: string, limit: unknown, hint: string): number {
+  if (typeof limit === 'number' && Number.isSafeInteger(limit) && limit > 0) return limit;
+  const got = typeof limit === 'string' ? JSON.stringify(limit) : String(limit);
+  throw new SmartVMError(`${option} must be a positive integer, got ${got}`, 'INVALID_BASE_IMAGE_CACHE_LIMIT', {
+    hint,
+  });
 }
 
 /** Addresses and the origins that may be spoken to without TLS: those given, and those of addresses the caller set himself. */

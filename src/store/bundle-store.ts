@@ -6,12 +6,13 @@ import { bundleDirName } from './bundle-key.ts';
 import { BundleMaker } from './bundle-maker.ts';
 import { BundleReader, type Found } from './bundle-reader.ts';
 import { BundleRemover } from './bundle-remover.ts';
+import { Evictions } from './evictions.ts';
 import { checkImage } from './check-image.ts';
 import { Layout } from './layout.ts';
 import { withLock } from './lock.ts';
 import type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
 import { readRemembered, writeRemembered } from './remembered.ts';
-import { byWorth, toEvict } from './retention.ts';
+import { byWorth, toEvict, type Allowance, type Eviction } from './retention.ts';
 import { reading, writing } from './store-error.ts';
 import { sweepAll, sweepKey } from './sweep.ts';
 import { checkRoot, prepareRoot } from './trusted-dir.ts';
@@ -34,6 +35,7 @@ export class BundleStore {
   readonly #reader: BundleReader;
   readonly #maker: BundleMaker;
   readonly #remover: BundleRemover;
+  readonly #evictions: Evictions;
   readonly #scrubAfterMs: number;
 
   constructor({ cacheDir, scrubAfterMs = DEFAULT_SCRUB_AFTER_MS }: BundleStoreOptions) {
@@ -42,6 +44,7 @@ export class BundleStore {
     this.#reader = new BundleReader(this.#layout, this.#blobs);
     this.#maker = new BundleMaker(this.#layout, this.#blobs);
     this.#remover = new BundleRemover(this.#layout, this.#blobs);
+    this.#evictions = new Evictions(this.#layout.used);
     this.#scrubAfterMs = scrubAfterMs;
   }
 
@@ -81,6 +84,8 @@ export class BundleStore {
         const why = found.problem.join('; ');
         context.logger.warn(`Moved a damaged bundle to ${place} and will make it anew (${why})`);
       }
+      const ageMs = await this.#evictions.takeAgeMs(dirName);
+      if (ageMs !== undefined) context.logger.warn(againSoon(image.facts.bundleId, ageMs));
       return await this.#maker.make(image, dirName, context, { replace, scrubAfterMs: this.#scrubAfterMs });
     });
   }
@@ -117,25 +122,26 @@ export class BundleStore {
    * count nor go. One that cannot be removed is reported, not thrown.
    */
   async prune(options: PruneOptions, context: Context): Promise<PruneReport> {
-    const { limit, dryRun = false, keepBundleDir, keepBundleId } = options;
+    const { limit, maxBytes, dryRun = false, keepBundleDir, keepBundleId } = options;
+    const allowed: Allowance = { bundles: limit, ...(maxBytes === undefined ? {} : { bytes: maxBytes }) };
     if (!dryRun) await this.#sweep(context);
     const isProtected = ({ bundleDir, bundleId }: Bundle): boolean =>
       bundleDir === keepBundleDir || bundleId === keepBundleId;
     const bundles = [...(await this.list())].sort(byWorth(isProtected));
-    if (bundles.length <= limit) {
+    if (toEvict(bundles, allowed, isProtected, () => false).length === 0) {
       return { removed: [], kept: bundles.map((bundle) => entry(bundle, 'within the limit')), skipped: [] };
     }
     const inUse = await this.#remover.inUse(bundles.map(({ bundleDir }) => bundleDir));
-    const leaving = toEvict(bundles, limit, isProtected, ({ bundleDir }) => inUse.has(bundleDir));
+    const leaving = toEvict(bundles, allowed, isProtected, ({ bundleDir }) => inUse.has(bundleDir));
     const removed: PruneEntry[] = [];
     const skipped: PruneEntry[] = [];
-    for (const bundle of leaving) {
-      const problem = dryRun ? undefined : await this.#evict(bundle, limit, context);
-      if (problem === undefined) removed.push(entry(bundle, `beyond the limit of ${limit}`));
-      else skipped.push(entry(bundle, problem));
+    for (const eviction of leaving) {
+      const problem = dryRun ? undefined : await this.#evict(eviction, allowed, context);
+      if (problem === undefined) removed.push(entry(eviction.bundle, reasonFor(eviction, allowed)));
+      else skipped.push(entry(eviction.bundle, problem));
     }
     const kept = bundles
-      .filter((bundle) => !leaving.includes(bundle))
+      .filter((bundle) => !leaving.some((eviction) => eviction.bundle === bundle))
       .map((bundle) => entry(bundle, inUse.has(bundle.bundleDir) ? 'in use' : 'within the limit'));
     return { removed, kept, skipped };
   }
@@ -185,13 +191,20 @@ export class BundleStore {
     }
   }
 
-  async #evict({ bundleId, bundleDir }: Bundle, limit: number, context: Context): Promise<string | undefined> {
+  async #evict(eviction: Eviction, allowed: Allowance, context: Context): Promise<string | undefined> {
     context.signal?.throwIfAborted();
+    const { bundle, beyond } = eviction;
+    const { bundleId, bundleDir } = bundle;
+    const [what, option] =
+      beyond === 'bundles'
+        ? [`${allowed.bundles} base images`, 'maxStoredBaseImages']
+        : [`${allowed.bytes ?? 0} bytes of base images`, 'maxStoredBytes'];
     context.logger.warn(
-      `[smartvm] Keeping ${limit} base images: removing ${bundleId} (${bundleDir}). Raise maxStoredBaseImages to keep more.`,
+      `[smartvm] Keeping ${what}: removing ${bundleId} (${bundleDir}). Raise ${option} to keep more.`,
     );
     const problem = await this.#remover.evict(basename(bundleDir));
-    if (problem !== undefined) context.logger.warn(`[smartvm] ${bundleDir} was not removed: ${problem}`);
+    if (problem === undefined) await this.#evictions.note(basename(bundleDir));
+    else context.logger.warn(`[smartvm] ${bundleDir} was not removed: ${problem}`);
     return problem;
   }
 
@@ -218,4 +231,13 @@ function asAsked(bundle: Bundle, { facts }: ResolvedImage): Bundle {
 function entry({ bundleId, bundleDir, sizes }: Bundle, reason: string): PruneEntry {
   const { kernelBytes, rootfsBytes, initrdBytes = 0 } = sizes;
   return { bundleId, bundleDir, bytes: kernelBytes + rootfsBytes + initrdBytes, reason };
+}
+
+function reasonFor({ beyond }: Eviction, { bundles, bytes = 0 }: Allowance): string {
+  return beyond === 'bundles' ? `beyond the limit of ${bundles}` : `beyond the limit of ${bytes} bytes`;
+}
+
+function againSoon(bundleId: string, ageMs: number): string {
+  const minutes = Math.round(ageMs / 60_000);
+  return `[smartvm] ${bundleId} is fetched again ${minutes} min after it was removed to make room. Raise maxStoredBaseImages or maxStoredBytes to keep more.`;
 }

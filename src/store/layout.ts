@@ -12,6 +12,7 @@ import { join } from 'node:path';
  *   blobs/sha256/<64 hex>         each content once; its link count is its reference count
  *   stamps/<64 hex>.json          size, inode, mtime and ctime of a blob when it was last hashed
  *   used/<bundle dir name>        empty; its mtime is when the bundle was last handed out
+ *   used/<bundle dir name>.evicted  empty; its mtime is when the bundle had to make room; gone after a day
  *   receipts/<bundle dir name>/   one file for each kind of machine that booted the bundle
  *   remembered/<16 hex>.json      what a reference last resolved to
  *   locks/                        never deleted

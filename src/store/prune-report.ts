@@ -17,6 +17,8 @@ export interface PruneReport {
 export interface PruneOptions {
   /** How many bundles may stay. */
   readonly limit: number;
+  /** How many bytes their contents may have. Default: any number. */
+  readonly maxBytes?: number;
   /** Bundles with this id are kept before all others and count towards the limit. */
   readonly keepBundleId?: string;
   /** The same for one directory. */

@@ -1,6 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Blobs } from './blobs.ts';
+import { SOON_MS } from './evictions.ts';
 import { statOf, unlessMissing } from './files.ts';
 import type { Layout } from './layout.ts';
 import { unlessLeased } from './lease.ts';
@@ -34,6 +35,10 @@ export async function sweepAll(layout: Layout, blobs: Blobs): Promise<void> {
   for (const name of (await unlessMissing(() => readdir(layout.quarantine))) ?? []) {
     const path = join(layout.quarantine, name);
     if (await isOlderThan(path, QUARANTINE_KEPT_MS)) await discard(layout, blobs, path);
+  }
+  for (const name of (await unlessMissing(() => readdir(layout.used))) ?? []) {
+    const path = join(layout.used, name);
+    if (name.includes('.evicted') && (await isOlderThan(path, SOON_MS))) await rm(path, { force: true });
   }
   for (const folder of [layout.stamps, layout.remembered]) {
     for (const name of (await unlessMissing(() => readdir(folder))) ?? []) {

@@ -2,7 +2,7 @@ import type { PruneEntry } from '../../index.ts';
 import { COMMON_FLAGS, managerFor } from '../common-flags.ts';
 import { toJson } from '../json.ts';
 import { plainLine } from '../plain-text.ts';
-import { formatBytes, parseCount } from '../units.ts';
+import { formatBytes, parseCount, parseMemory } from '../units.ts';
 import type { Verb } from '../verb.ts';
 
 export const prune: Verb = {
@@ -11,11 +11,16 @@ export const prune: Verb = {
   operands: { text: '', min: 0, max: 0 },
   flags: {
     keep: { value: '<n>', help: 'How many to keep. Default: 2.' },
+    'max-size': { value: '<size>', help: 'How much they may take, like 2G. Default: any amount.' },
     'dry-run': { short: 'n', help: 'Say what would go, and touch nothing.' },
     ...COMMON_FLAGS,
   },
   examples: [
     { command: 'smartvm prune', says: 'Keeps the two that were used last, and those in use.' },
+    {
+      command: 'smartvm prune --keep 10 --max-size 2G',
+      says: 'Keeps up to ten, as long as they take no more than 2 GiB.',
+    },
     { command: 'smartvm prune --keep 0 --dry-run', says: 'What would go.' },
   ],
 
@@ -23,8 +28,10 @@ export const prune: Verb = {
     const { args, shell, words } = call;
     const keep = args.read('keep', (text) => parseCount(text, 0));
     const dryRun = args.has('dry-run');
+    const mebibytes = args.read('max-size', parseMemory);
+    const maxBytes = mebibytes === undefined ? undefined : mebibytes * 1024 ** 2;
     const images = await managerFor(call);
-    const { removed, kept, skipped } = await images.pruneBaseImages({ keep, dryRun });
+    const { removed, kept, skipped } = await images.pruneBaseImages({ keep, maxBytes, dryRun });
     if (args.has('json')) {
       shell.stdout.write(toJson({ removed, kept, skipped }));
       return 0;
