@@ -129,14 +129,15 @@ export function sourceSettingsFrom(options: BaseImageManagerOptions, env: NodeJS
  */
 export function referenceFrom(call: EnsureBaseImageOptions, manager: BaseImageManagerOptions): ImageReference {
   const asked = call.manifestPath || call.manifestUrl;
+  const manifest = `${call.manifestPath ? 'manifestPath' : 'manifestUrl'} ${JSON.stringify(asked)}`;
   const { preset } = call;
   if (call.reference) {
-    const other = asked ? 'a manifest' : preset ? `preset ${JSON.stringify(preset)}` : undefined;
+    const other = asked ? manifest : preset ? `preset ${JSON.stringify(preset)}` : undefined;
     if (other !== undefined) throw contradiction(`reference ${JSON.stringify(call.reference)}`, other);
     return readReference(call.reference);
   }
   if (asked) {
-    if (preset && preset !== 'hosted') throw contradiction(`preset ${JSON.stringify(preset)}`, 'a manifest');
+    if (preset && preset !== 'hosted') throw contradiction(`preset ${JSON.stringify(preset)}`, manifest);
     return manifestReference(call.manifestPath, call.manifestUrl);
   }
   const own = manager.hostedManifestPath || manager.hostedManifestUrl;
