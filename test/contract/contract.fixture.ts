@@ -96,16 +96,20 @@ export interface Web {
   readonly requests: string[];
   /** Status of every answer. */
   status: number;
+  /** How long every answer takes. */
+  delayMs: number;
 }
 
 export async function startWeb(t: TestContext, files: Readonly<Record<string, Uint8Array | string>>): Promise<Web> {
-  const web = { files: new Map(Object.entries(files)), requests: [] as string[], status: 200 };
+  const web = { files: new Map(Object.entries(files)), requests: [] as string[], status: 200, delayMs: 0 };
   const server = await startHttpServer((request, response) => {
     const path = decodeURIComponent((request.url ?? '/').replace(/\?.*$/, ''));
     web.requests.push(path);
     const content = web.files.get(path);
-    response.writeHead(content === undefined ? 404 : web.status, { 'content-type': 'application/octet-stream' });
-    response.end(content);
+    setTimeout(() => {
+      response.writeHead(content === undefined ? 404 : web.status, { 'content-type': 'application/octet-stream' });
+      response.end(content);
+    }, web.delayMs);
   });
   t.after(() => server.close());
   return Object.assign(web, { origin: server.origin });

@@ -223,6 +223,7 @@ test('W8: three calls at once all succeed and fetch once', async (t) => {
 
 test('W8: three processes at once all succeed and fetch once', async (t) => {
   const web = await hostedWeb(t);
+  web.delayMs = 1500;
   const { images } = await worldOf(t);
   const args = [
     '--import',
