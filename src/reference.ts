@@ -13,18 +13,29 @@ const NAMED_SOURCE = /^([a-z][a-z0-9-]*)(?::(.*))?$/s;
  * @throws SmartVMError `INVALID_BASE_IMAGE_REFERENCE` when the text is none of these.
  */
 export function parseReference(text: string): ImageReference {
-  if (CI_SET.test(text)) return { scheme: 'firecracker-ci', locator: text };
+  if (isSet(text)) return { scheme: 'firecracker-ci', locator: text };
   if (/^https?:\/\//i.test(text)) return { scheme: 'hosted-manifest', locator: text };
-  if (/^(?:\.{0,2}\/)/.test(text) || text.endsWith('.json')) return { scheme: 'hosted-manifest', locator: text };
-  const named = NAMED_SOURCE.exec(text);
-  if (named?.[1] === undefined || text.includes('://')) throw unreadable(text);
-  return { scheme: named[1], locator: named[2] ?? '' };
+  const [, scheme, locator = ''] = NAMED_SOURCE.exec(text) ?? [];
+  if (scheme !== undefined && !isSet(scheme) && !text.includes('://')) return { scheme, locator };
+  if (isManifest(text) && !text.includes('://')) return { scheme: 'hosted-manifest', locator: text };
+  throw unreadable(text);
 }
 
 /** The inverse of `parseReference`: the shortest text that reads as this reference. */
 export function formatReference({ scheme, locator }: ImageReference): string {
-  if (scheme === 'firecracker-ci' || scheme === 'hosted-manifest') return locator;
+  const isShort =
+    (scheme === 'firecracker-ci' && isSet(locator)) || (scheme === 'hosted-manifest' && isManifest(locator));
+  if (isShort) return locator;
   return locator === '' ? scheme : `${scheme}:${locator}`;
+}
+
+function isSet(text: string): boolean {
+  return CI_SET.test(text);
+}
+
+/** An address, or a path: begins like one, or ends in `.json`. */
+function isManifest(text: string): boolean {
+  return /^https?:\/\//i.test(text) || /^\.{0,2}\//.test(text) || (text.endsWith('.json') && !NAMED_SOURCE.test(text));
 }
 
 function unreadable(text: string): SmartVMError {

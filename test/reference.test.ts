@@ -18,6 +18,8 @@ const TABLE: readonly (readonly [text: string, scheme: string, locator: string])
   ['debian', 'debian', ''],
   ['debian:bookworm', 'debian', 'bookworm'],
   ['folder:./my-build', 'folder', './my-build'],
+  ['folder:build.json', 'folder', 'build.json'],
+  ['firecracker-ci:20260101-custom', 'firecracker-ci', '20260101-custom'],
 ];
 
 for (const [text, scheme, locator] of TABLE) {
@@ -27,7 +29,7 @@ for (const [text, scheme, locator] of TABLE) {
   });
 }
 
-for (const text of ['', ' ', 'Debian', '-latest', 'ftp://host/m', 'file:///etc/passwd', '20260923-xyz-0', '\u0000']) {
+for (const text of ['', ' ', 'Debian', '-latest', 'ftp://host/m', 'file:///etc/passwd', '20260923-xyz-0', 'latest:', 'lts:x', '\u0000']) {
   test(`${JSON.stringify(text)} is no reference, and the error says what is`, () => {
     assert.throws(
       () => parseReference(text),
