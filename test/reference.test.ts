@@ -29,7 +29,18 @@ for (const [text, scheme, locator] of TABLE) {
   });
 }
 
-for (const text of ['', ' ', 'Debian', '-latest', 'ftp://host/m', 'file:///etc/passwd', '20260923-xyz-0', 'latest:', 'lts:x', '\u0000']) {
+for (const text of [
+  '',
+  ' ',
+  'Debian',
+  '-latest',
+  'ftp://host/m',
+  'file:///etc/passwd',
+  '20260923-xyz-0',
+  'latest:',
+  'lts:x',
+  '\u0000',
+]) {
   test(`${JSON.stringify(text)} is no reference, and the error says what is`, () => {
     assert.throws(
       () => parseReference(text),
