@@ -5,11 +5,11 @@ export type Arch = 'x86_64' | 'aarch64';
 export type RootfsType = 'ext4' | 'squashfs';
 
 /**
- * What a bundle was asked for as. `latest` and `lts` are sets of Firecracker's CI bucket, `hosted` comes from a manifest,
+ * What a bundle was asked for as. `latest`, `stable` and `lts` are sets of Firecracker's CI bucket, `hosted` comes from a manifest,
  * `ci` is a set of the bucket that was named (`v1.15`, `20260923-6f82ac4cf331-0`), `debian` is built here, `custom` comes
  * from a source the caller brought along.
  */
-export type BaseImagePreset = 'latest' | 'lts' | 'hosted' | 'ci' | 'debian' | 'custom';
+export type BaseImagePreset = 'latest' | 'stable' | 'lts' | 'hosted' | 'ci' | 'debian' | 'custom';
 
 export type ArtifactRole = 'kernel' | 'initrd' | 'rootfs';
 
@@ -74,6 +74,12 @@ export interface Artifact {
   readonly sha256?: string;
   /** Exact size; absent when nobody said. */
   readonly bytes?: number;
+  /** Where it lies, for people and for lock files; absent for what is made here. */
+  readonly url?: string;
+  /** With its quotes, as the server gave it. */
+  readonly etag?: string;
+  /** When it was last changed there, ISO 8601. */
+  readonly modifiedAt?: string;
   /** Begins reading. The stream is to be read to its end or destroyed. Never writes a file of the cache. */
   open(context: Context, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
 }
@@ -132,10 +138,21 @@ export interface ImageFacts {
   readonly trust: Trust;
 }
 
+/** A text beside an image that says what is in it. */
+export interface Companion {
+  readonly url: string;
+  /** Reads it whole. Rejects with a `TRANSFER_…` code. */
+  read(context: Context): Promise<string>;
+}
+
 /** An image that was found and not downloaded. */
 export interface ResolvedImage {
   readonly facts: ImageFacts;
   readonly artifacts: Artifacts;
+  /** How it came to be this one, step by step, in words. */
+  readonly why?: readonly string[];
+  /** The configuration of the kernel, and the packages of the root file system, where the source publishes them. */
+  readonly companions?: { readonly kernelConfig?: Companion; readonly packageList?: Companion };
 }
 
 export interface BundleChecksums {
@@ -166,8 +183,28 @@ export interface Bundle extends ImageFacts {
   readonly lastAccessedAt: string;
 }
 
+/** What a caller may choose within a reference, where the source has a choice. */
+export interface Selection {
+  /** A series (`6.1`), a version (`6.1.155`), or one of these with a flavour (`5.10-no-acpi`). */
+  readonly kernel?: string;
+  /** A family (`ubuntu`, `amazonlinux-2023`) or a whole name (`ubuntu-24.04.squashfs`). */
+  readonly rootfs?: string;
+  /** What the kernel must have built in: `overlayfs`, `nf_tables`, `CONFIG_VSOCKETS`. */
+  readonly require?: readonly string[];
+}
+
+/** The Firecracker release an image is to run on, and who said so. */
+export interface TargetVmm {
+  /** `vX.Y.Z`. */
+  readonly version: string;
+  readonly why: string;
+}
+
 export interface ResolveRequest extends Context {
   readonly arch: Arch;
+  readonly selection?: Selection;
+  /** Absent: the newest release there is. */
+  readonly target?: TargetVmm;
 }
 
 /** A place images come from. Adding one is adding a file to `sources/`, or handing an object to `BaseImageManager`. */
@@ -179,6 +216,10 @@ export interface ImageSource {
    * True for all others: their references are looked up on every call.
    */
   readonly asksEveryTime: boolean;
+  /** True when this locator always means the same files: once fetched, it is not looked up again. Absent: never. */
+  isFixed?(locator: string): boolean;
+  /** What a caller may choose within its references. Absent: nothing. */
+  readonly selects?: readonly (keyof Selection)[];
   /** True when this locator is resolved without the network, so that an offline call may do it. Absent: never. */
   resolvesOffline?(locator: string): boolean;
   /** Finds the image: network, no disk. Rejects with a `SmartVMError`. */

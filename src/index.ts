@@ -1,5 +1,6 @@
 export { BaseImageManager, type PruneBaseImagesOptions, type VerifyReport } from './manager.ts';
 export type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
+export type { EnsurePlan, Resolution, ResolvedArtifact } from './resolution.ts';
 export type { PruneEntry, PruneReport } from './store/bundle-store.ts';
 export {
   boot,
@@ -27,6 +28,7 @@ export type {
   BundleChecksums,
   BundleSizes,
   ByteRange,
+  Companion,
   Context,
   ImageFacts,
   ImageReference,
@@ -37,7 +39,9 @@ export type {
   ResolveRequest,
   ResolvedImage,
   RootfsType,
+  Selection,
   SourceSettings,
+  TargetVmm,
   Trust,
 } from './image.ts';
 export type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/schema.ts';

@@ -1,5 +1,16 @@
+import { askedFrom, freshnessFrom, requireTrust, type Asked, type Freshness } from './asked.ts';
 import { SmartVMError, isAbortError, messageOf, withIntent, type SmartVMErrorCode } from './errors.ts';
-import type { Arch, Bundle, Context, ImageSource, ResolvedImage } from './image.ts';
+import type {
+  Arch,
+  Bundle,
+  Context,
+  ImageSource,
+  Logger,
+  ResolvedImage,
+  Selection,
+  TargetVmm,
+  Trust,
+} from './image.ts';
 import { hostArch } from './image.ts';
 import {
   archFrom,
@@ -7,12 +18,12 @@ import {
   cacheDirFrom,
   cacheLimitFrom,
   readReference,
-  referenceFrom,
   sourceSettingsFrom,
   type BaseImageManagerOptions,
   type EnsureBaseImageOptions,
 } from './options.ts';
 import { formatReference } from './reference.ts';
+import { hostsOf, resolutionOf, type EnsurePlan, type Resolution } from './resolution.ts';
 import { sourceFor } from './source-registry.ts';
 import { BundleStore, type PruneReport } from './store/bundle-store.ts';
 
@@ -37,6 +48,8 @@ export interface PruneBaseImagesOptions {
   /** Say what would go, and touch nothing. */
   readonly dryRun?: boolean | undefined;
 }
+
+const SILENT: Logger = { warn: () => undefined, info: () => undefined };
 
 /** Codes that already say what a user wants to know; everything else is told as a failed preparation. */
 const SPEAKS_FOR_ITSELF: readonly SmartVMErrorCode[] = [
@@ -81,33 +94,52 @@ export class BaseImageManager {
    *
    * Rejects with a `SmartVMError`: `INVALID_BASE_IMAGE_OPTIONS`, `INVALID_BASE_IMAGE_REFERENCE` (what was asked for),
    * `VERSION_FETCH_FAILED`, `BASE_IMAGE_RESOLVE_FAILED`, `BASE_IMAGE_MANIFEST_FAILED`, `INVALID_BASE_IMAGE_MANIFEST`
-   * (finding it), `BASE_IMAGE_NOT_CACHED` (offline), `BASE_IMAGE_BUILD_FAILED`, `BASE_IMAGE_CACHE_UNSAFE`,
+   * (finding it), `BASE_IMAGE_NOT_CACHED` (offline), `BASE_IMAGE_BELOW_TRUST`, `BASE_IMAGE_BUILD_FAILED`, `BASE_IMAGE_CACHE_UNSAFE`,
    * `BASE_IMAGE_PREPARE_FAILED` (everything from the first byte on); with the signal's reason when aborted.
    */
   async ensureBaseImage(options: EnsureBaseImageOptions = {}): Promise<Bundle> {
     const context = this.#context(options.signal);
-    const reference = referenceFrom(options, this.#options);
-    const arch = this.#archOf(options, context);
-    const text = formatReference(reference);
+    const asked = askedFrom(options, this.#options);
+    const freshness = freshnessFrom(options, this.#options);
+    const minimumTrust = options.minimumTrust ?? this.#options.minimumTrust;
+    this.#warnOfArch(options, asked.arch, context);
     context.signal?.throwIfAborted();
 
-    const settings = sourceSettingsFrom(this.#options, process.env);
-    const source = await sourceFor(reference.scheme, settings, this.#options.sources ?? []);
-    const force = options.forceDownload ?? false;
-    const offline = options.offline ?? this.#options.offline ?? false;
-    if (offline) return await this.#ensureOffline(source, reference.locator, text, arch, context);
-    if (!source.asksEveryTime && !force) {
-      const built = await this.#prepare(text, () => this.#store.recall(text, arch, context));
-      if (built !== undefined) return built;
-    }
-    context.onProgress({ phase: 'resolve', reference: text });
-    const image = await source.resolve(reference.locator, { ...context, arch });
-    return await this.#prepare(`base image bundle ${image.facts.bundleId}`, async () => {
-      const cached = force ? undefined : await this.#store.find(image, context);
-      const bundle = cached ?? (await this.#add(image, context, force));
-      await this.#store.remember(text, arch, bundle);
-      return bundle;
-    });
+    const source = await this.#sourceOf(asked, options);
+    const bundle =
+      (await this.#fromMemory(source, asked, freshness, context)) ??
+      (await this.#fromSource(source, asked, freshness, minimumTrust, context));
+    requireTrust(bundle.bundleId, bundle.trust, minimumTrust);
+    return bundle;
+  }
+
+  /**
+   * Says what `ensureBaseImage` would choose and why. Asks the source, downloads no image and writes nothing. Rejects as
+   * `ensureBaseImage` does while it finds an image.
+   */
+  async resolveBaseImage(options: EnsureBaseImageOptions = {}): Promise<Resolution> {
+    return resolutionOf(await this.#resolveOnly(options));
+  }
+
+  /** Says what `ensureBaseImage` would do: what it would fetch, from where, and what would be removed for it. Does nothing. */
+  async planBaseImage(options: EnsureBaseImageOptions = {}): Promise<EnsurePlan> {
+    const context = this.#context(options.signal);
+    const image = await this.#resolveOnly(options);
+    const resolution = resolutionOf(image);
+    const isCached = (await this.#store.list()).some(({ bundleDir }) => bundleDir === this.#store.placeOf(image));
+    const { bytesToFetch, freeBytes } = await this.#store.need(image);
+    const keep = Math.max(0, this.#limit - (isCached ? 0 : 1));
+    const { removed } = isCached
+      ? { removed: [] }
+      : await this.#store.prune({ limit: keep, dryRun: true }, { ...context, logger: SILENT });
+    return {
+      resolution,
+      isCached,
+      ...(isCached ? { bytesToFetch: 0 } : bytesToFetch === undefined ? {} : { bytesToFetch }),
+      freeBytes,
+      hosts: isCached ? [] : hostsOf(resolution),
+      wouldRemove: removed.map(({ bundleDir }) => bundleDir),
+    };
   }
 
   /**
@@ -202,24 +234,92 @@ export class BaseImageManager {
     return bundle;
   }
 
-  async #ensureOffline(
+  /** The answer that needs no asking: offline any, else one that is fixed, built here, or young enough. */
+  async #fromMemory(
     source: ImageSource,
-    locator: string,
-    text: string,
-    arch: Arch,
+    asked: Asked,
+    { force, offline, maxAgeMs }: Freshness,
+    context: Context,
+  ): Promise<Bundle | undefined> {
+    const { text, arch, reference } = asked;
+    if (offline) {
+      const bundle = await this.#prepare(text, async () => {
+        if (source.resolvesOffline?.(reference.locator) !== true) return await this.#recall(text, arch, context);
+        return await this.#store.find(await source.resolve(reference.locator, { ...context, arch }), context);
+      });
+      if (bundle === undefined) throw notCached(text, this.#cacheDir);
+      return bundle;
+    }
+    if (force) return undefined;
+    const isFixed = !source.asksEveryTime || source.isFixed?.(reference.locator) === true;
+    const oldestMs = isFixed ? Infinity : maxAgeMs;
+    if (oldestMs === undefined) return undefined;
+    const recalled = await this.#prepare(text, () => this.#store.recall(text, arch, context));
+    return recalled !== undefined && recalled.ageMs <= oldestMs ? recalled.bundle : undefined;
+  }
+
+  async #fromSource(
+    source: ImageSource,
+    asked: Asked,
+    { force, staleIfError }: Freshness,
+    minimumTrust: Trust | undefined,
     context: Context,
   ): Promise<Bundle> {
-    const bundle = await this.#prepare(text, async () => {
-      if (source.resolvesOffline?.(locator) !== true) return await this.#store.recall(text, arch, context);
-      return await this.#store.find(await source.resolve(locator, { ...context, arch }), context);
+    const { text, arch } = asked;
+    let image: ResolvedImage;
+    try {
+      image = await this.#resolve(source, asked, context);
+    } catch (error) {
+      const stale = staleIfError && isOutage(error) ? await this.#store.recall(text, arch, context) : undefined;
+      if (stale === undefined) throw error;
+      const hours = (stale.ageMs / 3_600_000).toFixed(1);
+      context.logger.warn(`${messageOf(error)}. Taking the answer of ${hours} h ago: ${stale.bundle.bundleId}`);
+      return stale.bundle;
+    }
+    requireTrust(image.facts.bundleId, image.facts.trust, minimumTrust);
+    return await this.#prepare(`base image bundle ${image.facts.bundleId}`, async () => {
+      const cached = force ? undefined : await this.#store.find(image, context);
+      const bundle = cached ?? (await this.#add(image, context, force));
+      await this.#store.remember(text, arch, bundle);
+      return bundle;
     });
-    if (bundle === undefined) throw notCached(text, this.#cacheDir);
-    return bundle;
+  }
+
+  async #resolveOnly(options: EnsureBaseImageOptions): Promise<ResolvedImage> {
+    const context = this.#context(options.signal);
+    const asked = askedFrom(options, this.#options);
+    return await this.#resolve(await this.#sourceOf(asked, options), asked, context);
+  }
+
+  async #resolve(source: ImageSource, asked: Asked, context: Context): Promise<ResolvedImage> {
+    const { arch, selection, reference, text } = asked;
+    context.onProgress({ phase: 'resolve', reference: text });
+    const target = source.selects?.includes('kernel') === true ? await targetOf(asked) : undefined;
+    const request = { ...context, arch, selection, ...(target === undefined ? {} : { target }) };
+    return await source.resolve(reference.locator, request);
+  }
+
+  /** The source of a reference, which must offer the choices that the call makes. */
+  async #sourceOf({ reference, selection }: Asked, call: EnsureBaseImageOptions): Promise<ImageSource> {
+    const settings = sourceSettingsFrom(this.#options, process.env);
+    const source = await sourceFor(reference.scheme, settings, this.#options.sources ?? []);
+    const given = Object.keys(selection) as (keyof Selection)[];
+    const foreign = given.find((name) => source.selects?.includes(name) !== true);
+    if (foreign === undefined && (!call.firecrackerVersion || source.selects !== undefined)) return source;
+    throw new SmartVMError(
+      `Failed to choose an image: ${foreign ?? 'firecrackerVersion'} was given, and ${source.scheme} offers no such choice`,
+      'INVALID_BASE_IMAGE_OPTIONS',
+      { hint: 'It is for sets of the bucket, like latest, stable, v1.15 or a dated one.' },
+    );
+  }
+
+  async #recall(text: string, arch: Arch, context: Context): Promise<Bundle | undefined> {
+    return (await this.#store.recall(text, arch, context))?.bundle;
   }
 
   async #recallText(text: string, arch: Arch): Promise<Bundle | undefined> {
     try {
-      return await this.#store.recall(formatReference(readReference(text)), arch, this.#context());
+      return await this.#recall(formatReference(readReference(text)), arch, this.#context());
     } catch (error) {
       if (error instanceof SmartVMError && error.code === 'INVALID_BASE_IMAGE_REFERENCE') return undefined;
       throw error;
@@ -230,23 +330,40 @@ export class BaseImageManager {
     return withIntent(`prepare ${what}`, 'BASE_IMAGE_PREPARE_FAILED', work, { passing: SPEAKS_FOR_ITSELF });
   }
 
-  #archOf(options: EnsureBaseImageOptions, context: Context): Arch {
-    const arch = archFrom(options, this.#options);
+  #warnOfArch(call: EnsureBaseImageOptions, arch: Arch, context: Context): void {
     const host = hostArch();
-    if (!options.arch && !this.#options.arch && host !== undefined && host !== arch) {
+    if (!call.arch && !this.#options.arch && host !== undefined && host !== arch) {
       context.logger.warn(`No arch was given: using ${arch}, but this machine is ${host} and cannot boot it.`);
     }
-    return arch;
   }
 
   #context(signal?: AbortSignal): Context {
     const both = [signal, this.#options.signal].filter((one) => one !== undefined);
     return {
       signal: both.length > 1 ? AbortSignal.any(both) : both[0],
-      logger: this.#options.logger ?? { warn: () => undefined, info: () => undefined },
+      logger: this.#options.logger ?? SILENT,
       onProgress: this.#options.onProgress ?? (() => undefined),
     };
   }
+}
+
+/** The release that was named, else the one of the Firecracker on PATH. */
+async function targetOf({ firecrackerVersion }: Asked): Promise<TargetVmm | undefined> {
+  if (firecrackerVersion !== undefined) return { version: firecrackerVersion, why: 'it was asked for' };
+  const { firecrackerOnPath } = await import('./vmm/host.ts');
+  const found = await firecrackerOnPath();
+  if (found === undefined || found.version === '0.0.0') return undefined;
+  return { version: `v${found.version}`, why: `it is ${found.command}` };
+}
+
+/** True when nobody could be asked; a wrong answer is no outage. */
+function isOutage(error: unknown): boolean {
+  for (let one: unknown = error; one instanceof Error; one = one.cause) {
+    if (!(one instanceof SmartVMError)) continue;
+    if (one.code === 'TRANSFER_NETWORK' || one.code === 'TRANSFER_TIMEOUT' || one.code === 'TRANSFER_STATUS')
+      return true;
+  }
+  return false;
 }
 
 function countFrom(option: string, count: number): number {

@@ -9,6 +9,7 @@ import type {
   Logger,
   OnProgress,
   SourceSettings,
+  Trust,
 } from './image.ts';
 import { parseReference } from './reference.ts';
 
@@ -36,6 +37,16 @@ export interface BaseImageManagerOptions {
   readonly sources?: readonly ImageSource[] | undefined;
   /** Answer from the cache alone; `BASE_IMAGE_NOT_CACHED` when it cannot. Default false. */
   readonly offline?: boolean | undefined;
+  /** Answer from the cache when it has an answer, however old; else ask. Default false. */
+  readonly preferOffline?: boolean | undefined;
+  /** Answer from the cache when the answer is no older than this; else ask. Default: ask on every call. */
+  readonly maxAgeMs?: number | undefined;
+  /** When nobody can be asked, answer from the cache, with a warning. Default false: the error. */
+  readonly staleIfError?: boolean | undefined;
+  /** Refuse what is trusted less: `BASE_IMAGE_BELOW_TRUST`. Default: take all. */
+  readonly minimumTrust?: Trust | undefined;
+  /** The Firecracker release that images are for, like `v1.15.1`. Default: the one on PATH, else the newest. */
+  readonly firecrackerVersion?: string | undefined;
   /** Ends every call of this manager. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -47,7 +58,7 @@ export interface BaseImageManagerOptions {
 export interface EnsureBaseImageOptions {
   /** The image as it would be typed on the command line: `latest`, `v1.15`, `debian`, `./m.json`, `https://…`. */
   readonly reference?: string | undefined;
-  /** `latest`, `lts`, `hosted` or `debian`. Default `latest`, or the manager's manifest when it has one. */
+  /** `latest`, `stable`, `lts`, `hosted` or `debian`. Default `latest`, or the manager's manifest when it has one. */
   readonly preset?: BaseImagePreset | undefined;
   readonly arch?: Arch | undefined;
   /** Fetch or build again even when the cache has it; the old bundle stays until the new one is whole. */
@@ -55,7 +66,18 @@ export interface EnsureBaseImageOptions {
   readonly manifestUrl?: string | undefined;
   /** Beats `manifestUrl`. */
   readonly manifestPath?: string | undefined;
+  /** A kernel of the set: a series (`6.1`), a version (`6.1.155`), or a flavour of one (`5.10-no-acpi`). */
+  readonly kernel?: string | undefined;
+  /** A root file system of the set: a family (`amazonlinux-2023`) or a file (`ubuntu-24.04.squashfs`). */
+  readonly rootfs?: string | undefined;
+  /** What the kernel must have built in: `overlayfs`, `nf_tables`, `CONFIG_VSOCKETS`. */
+  readonly require?: readonly string[] | undefined;
+  readonly firecrackerVersion?: string | undefined;
+  readonly minimumTrust?: Trust | undefined;
   readonly offline?: boolean | undefined;
+  readonly preferOffline?: boolean | undefined;
+  readonly maxAgeMs?: number | undefined;
+  readonly staleIfError?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -179,6 +201,7 @@ function manifestReference(path: string | undefined, url: string | undefined): I
 function presetReference(preset: BaseImagePreset): ImageReference {
   switch (preset) {
     case 'latest':
+    case 'stable':
     case 'lts':
       return { scheme: 'firecracker-ci', locator: preset };
     case 'debian':
@@ -191,7 +214,7 @@ function presetReference(preset: BaseImagePreset): ImageReference {
       );
     default:
       throw new SmartVMError(
-        `preset must be one of latest, lts, hosted, debian, got ${JSON.stringify(preset)}`,
+        `preset must be one of latest, stable, lts, hosted, debian, got ${JSON.stringify(preset)}`,
         'INVALID_BASE_IMAGE_OPTIONS',
         { hint: 'Ask for a set of the bucket, or for a source of your own, with `reference`.' },
       );

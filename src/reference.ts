@@ -2,12 +2,12 @@ import { SmartVMError } from './errors.ts';
 import type { ImageReference } from './image.ts';
 
 /** Names of sets in Firecracker's CI bucket: presets, `vX.Y`, and dated sets, whole or by their day. */
-const CI_SET = /^(?:latest|lts|v\d+\.\d+|\d{8}(?:-[0-9a-f]{12}-\d+)?)$/;
+const CI_SET = /^(?:latest|stable|lts|v\d+\.\d+|\d{8}(?:-[0-9a-f]{12}-\d+)?)$/;
 /** `scheme` or `scheme:locator`, as the name of a source is spelled. */
 const NAMED_SOURCE = /^([a-z][a-z0-9-]*)(?::(.*))?$/s;
 
 /**
- * Reads a reference as it is typed: `latest`, `lts`, `v1.15`, `20260923-6f82ac4cf331-0`, `./m.json`,
+ * Reads a reference as it is typed: `latest`, `stable`, `lts`, `v1.15`, `20260923-6f82ac4cf331-0`, `./m.json`,
  * `https://host/m.json`, `debian`, `debian:bookworm`, `<source>:<locator>`.
  *
  * @throws SmartVMError `INVALID_BASE_IMAGE_REFERENCE` when the text is none of these.
@@ -43,7 +43,7 @@ function unreadable(text: string): SmartVMError {
     `Failed to read the image reference ${JSON.stringify(text.slice(0, 200))}: it is neither the name of an image nor a manifest`,
     'INVALID_BASE_IMAGE_REFERENCE',
     {
-      hint: 'Use latest, lts, v1.15, a dated set, debian[:suite], ./file.manifest.json or https://host/file.manifest.json.',
+      hint: 'Use latest, stable, lts, v1.15, a dated set, debian[:suite], ./file.manifest.json or https://host/file.manifest.json.',
     },
   );
 }

@@ -23,7 +23,7 @@ export async function sourceFor(
     throw new SmartVMError(
       `Failed to find an image source for ${JSON.stringify(scheme)}: there is none of that name`,
       'INVALID_BASE_IMAGE_REFERENCE',
-      { hint: 'Use latest, lts, v1.15, a dated set, debian[:suite], or the path or URL of a manifest.' },
+      { hint: 'Use latest, stable, lts, v1.15, a dated set, debian[:suite], or the path or URL of a manifest.' },
     );
   }
   return module.createSource(settings);

@@ -18,7 +18,12 @@ const RULES: readonly { readonly from: RegExp; readonly may: readonly RegExp[]; 
   { from: /^vmm\//, may: [/^(?:image|errors)\.ts$/, /^vmm\//, /^compat\//] },
   { from: /^cli\//, may: [/^index\.ts$/, /^cli\//] },
   { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference)\.ts$/] },
-  { from: /^manager\.ts$/, may: [/^(?:image|errors|reference|options|source-registry)\.ts$/, /^store\//] },
+  { from: /^asked\.ts$/, may: [/^(?:image|errors|reference|options)\.ts$/] },
+  { from: /^resolution\.ts$/, may: [/^image\.ts$/] },
+  {
+    from: /^manager\.ts$/,
+    may: [/^(?:image|errors|reference|options|asked|resolution|source-registry)\.ts$/, /^store\//, /^vmm\/host\.ts$/],
+  },
   { from: /^boot(?:\.ts$|\/)/, may: [/^(?:image|errors)\.ts$/, /^boot\//, /^store\//, /^vmm\//] },
   { from: /^seed-names\.ts$/, may: [/^(?:image|options)\.ts$/, /^sources\//] },
   { from: /^index\.ts$/, may: [/^(?!cli\/)/] },

@@ -8,6 +8,7 @@ import { createWords } from './words.ts';
 /** Every verb, loaded when it is called. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   ensure: async () => (await import('./commands/ensure.ts')).ensure,
+  resolve: async () => (await import('./commands/resolve.ts')).resolve,
   boot: async () => (await import('./commands/boot.ts')).boot,
   list: async () => (await import('./commands/list.ts')).list,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,

@@ -59,6 +59,19 @@ export class BundleMaker {
     }
   }
 
+  /** How many bytes making this image would fetch; `undefined` when a source does not say a size that matters. */
+  async bytesToFetch({ artifacts }: ResolvedImage): Promise<number | undefined> {
+    const known = await this.#knownContents();
+    let bytes = 0;
+    for (const [, artifact] of artifactsOf(artifacts)) {
+      const sha256 = artifact.sha256?.toLowerCase() ?? known.get(artifact.identity);
+      if (sha256 !== undefined && (await this.#blobs.has(sha256))) continue;
+      if (artifact.bytes === undefined) return undefined;
+      bytes += artifact.bytes;
+    }
+    return bytes;
+  }
+
   /** All artifacts at once; the first failure ends the others, and nothing is left running when it is told. */
   async #gather({ artifacts }: ResolvedImage, attempt: Attempt, context: Context): Promise<BundleRecord['files']> {
     const known = attempt.replace ? new Map<string, string>() : await this.#knownContents();

@@ -1,8 +1,8 @@
 import { basename, join } from 'node:path';
 import { SmartVMError, messageOf } from '../errors.ts';
-import type { Arch, Bundle, Context, ResolvedImage } from '../image.ts';
+import type { Arch, Bundle, Context, ImageFacts, ResolvedImage } from '../image.ts';
 import { Blobs } from './blobs.ts';
-import { bundleDirName } from './bundle-key.ts';
+import { artifactsOf, bundleDirName } from './bundle-key.ts';
 import { BundleMaker } from './bundle-maker.ts';
 import { BundleReader, type Found } from './bundle-reader.ts';
 import { BundleRemover } from './bundle-remover.ts';
@@ -13,11 +13,18 @@ import { withLock } from './lock.ts';
 import type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
 import { readRemembered, writeRemembered } from './remembered.ts';
 import { byWorth, toEvict, type Allowance, type Eviction } from './retention.ts';
+import { freeBytesAt } from './space.ts';
 import { reading, writing } from './store-error.ts';
 import { sweepAll, sweepKey } from './sweep.ts';
 import { checkRoot, prepareRoot } from './trusted-dir.ts';
 
 export type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
+
+/** What a reference resolved to, and how long ago that was. */
+export interface Recalled {
+  readonly bundle: Bundle;
+  readonly ageMs: number;
+}
 
 export interface BundleStoreOptions {
   /** Root of the cache, absolute. Everything lies in `v1/` below it; the layout is drawn in `layout.ts`. */
@@ -147,9 +154,43 @@ export class BundleStore {
   }
 
   /** What this reference resolved to last, when that bundle is still here and sound. Never asks anybody. */
-  async recall(reference: string, arch: Arch, context: Context): Promise<Bundle | undefined> {
-    const dirName = (): Promise<string | undefined> => readRemembered(this.#layout.remembered, reference, arch);
-    return await this.#find(`look for ${reference}`, dirName, context);
+  async recall(reference: string, arch: Arch, context: Context): Promise<Recalled | undefined> {
+    let atMs = 0;
+    const dirName = async (): Promise<string | undefined> => {
+      const remembered = await readRemembered(this.#layout.remembered, reference, arch);
+      atMs = remembered?.atMs ?? 0;
+      return remembered?.dirName;
+    };
+    const bundle = await this.#find(`look for ${reference}`, dirName, context);
+    return bundle && { bundle: { ...bundle, reference }, ageMs: Math.max(0, Date.now() - atMs) };
+  }
+
+  /**
+   * A bundle that says what this image says and holds what this image must be by its digests, whatever it was asked for as
+   * and however much it was trusted then; every artifact has to have a digest.
+   */
+  async findContent(image: ResolvedImage, context: Context): Promise<Bundle | undefined> {
+    const { kernel, rootfs, initrd } = image.artifacts;
+    const wanted = [kernel.sha256, rootfs.sha256, initrd?.sha256].join();
+    for (const bundle of await this.list()) {
+      const { kernelSha256, rootfsSha256, initrdSha256 } = bundle.checksums;
+      if ([kernelSha256, rootfsSha256, initrdSha256].join() !== wanted || !saysTheSame(bundle, image)) continue;
+      const found = await this.#find(`look for ${bundle.bundleId}`, () => basename(bundle.bundleDir), context);
+      if (found !== undefined) return asAsked(found, image);
+    }
+    return undefined;
+  }
+
+  /** Where the bundle of this image lies, or would. */
+  placeOf(image: ResolvedImage): string {
+    return join(this.#layout.bundles, bundleDirName(image));
+  }
+
+  /** How many bytes making this image would fetch, and how many are free; `undefined` where the source says no size. */
+  async need(image: ResolvedImage): Promise<{ readonly bytesToFetch: number | undefined; readonly freeBytes: number }> {
+    const isThere = await reading('look at the cache', () => checkRoot(this.#layout));
+    const freeBytes = await reading('look at the disk', () => freeBytesAt(this.#layout.root));
+    return { bytesToFetch: isThere ? await this.#maker.bytesToFetch(image) : sizeOf(image), freeBytes };
   }
 
   /** Remembers what a reference resolved to, where the cache can be written. */
@@ -223,9 +264,33 @@ export class BundleStore {
   }
 }
 
-/** The bundle in the words of this call: the same image may have been asked for in other words before. */
+/** The bundle in the words of this call: the same image may have been asked for in other words, and trusted less, before. */
 function asAsked(bundle: Bundle, { facts }: ResolvedImage): Bundle {
-  return { ...bundle, reference: facts.reference };
+  return { ...bundle, reference: facts.reference, preset: facts.preset, trust: facts.trust };
+}
+
+const SAME: readonly (keyof ImageFacts)[] = [
+  'bundleId',
+  'arch',
+  'ciVersion',
+  'firecrackerVersion',
+  'rootfsType',
+  'rootfsIsReadOnly',
+  'bootArgs',
+];
+
+function saysTheSame(bundle: Bundle, { facts, artifacts }: ResolvedImage): boolean {
+  const names = [artifacts.kernel.fileName, artifacts.rootfs.fileName];
+  const here = [bundle.kernelImagePath, bundle.rootfsPath].map((path) => basename(path));
+  return SAME.every((name) => bundle[name] === facts[name]) && names.join('/') === here.join('/');
+}
+
+function sizeOf(image: ResolvedImage): number | undefined {
+  const sizes = artifactsOf(image.artifacts).map(([, { bytes }]) => bytes);
+  return sizes.reduce<number | undefined>(
+    (sum, bytes) => (sum === undefined || bytes === undefined ? undefined : sum + bytes),
+    0,
+  );
 }
 
 function entry({ bundleId, bundleDir, sizes }: Bundle, reason: string): PruneEntry {

@@ -1,27 +1,41 @@
 import { createHash } from 'node:crypto';
+import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arch } from '../image.ts';
 import { isBundleDirName } from './bundle-key.ts';
-import { bestEffort, readText, writeWhole } from './files.ts';
+import { bestEffort, readText, statOf, writeWhole } from './files.ts';
 
-/** The name of the bundle directory that a reference last resolved to, or `undefined`. */
-export async function readRemembered(folder: string, reference: string, arch: Arch): Promise<string | undefined> {
-  const text = await readText(pathOf(folder, reference, arch));
-  if (text === undefined) return undefined;
+/** What a reference last resolved to, and when that was. */
+export interface Remembered {
+  readonly dirName: string;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+}
+
+export async function readRemembered(folder: string, reference: string, arch: Arch): Promise<Remembered | undefined> {
+  const path = pathOf(folder, reference, arch);
+  const stats = await statOf(path);
+  const text = await readText(path);
+  if (text === undefined || stats === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return undefined;
     const { reference: ofReference, bundle }: { reference?: unknown; bundle?: unknown } = value;
-    return ofReference === reference && typeof bundle === 'string' && isBundleDirName(bundle) ? bundle : undefined;
+    const isOurs = ofReference === reference && typeof bundle === 'string' && isBundleDirName(bundle);
+    return isOurs ? { dirName: bundle, atMs: Number(stats.mtimeMs) } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Remembers it, where the cache can be written. Writes only when it says something new. */
+/** Remembers it, where the cache can be written. What is known already only gets a new time. */
 export async function writeRemembered(folder: string, reference: string, arch: Arch, bundle: string): Promise<void> {
   await bestEffort(async () => {
-    if ((await readRemembered(folder, reference, arch)) === bundle) return;
+    if ((await readRemembered(folder, reference, arch))?.dirName === bundle) {
+      const now = new Date();
+      await utimes(pathOf(folder, reference, arch), now, now);
+      return;
+    }
     const text = JSON.stringify({ reference, arch, bundle, rememberedAt: new Date().toISOString() }, null, 2);
     await writeWhole(pathOf(folder, reference, arch), `${text}\n`);
   });

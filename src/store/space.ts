@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SmartVMError } from '../errors.ts';
+import { unlessMissing } from './files.ts';
 import { writing } from './store-error.ts';
 
 const RESERVE_LIMIT_BYTES = 1024 ** 3;
@@ -21,6 +22,15 @@ export async function ensureSpace(root: string, neededBytes: number): Promise<vo
     'STORE_NO_SPACE',
     { hint: 'Remove old bundles with "smartvm prune --keep 1", or name another disk with SMARTVM_CACHE_DIR.' },
   );
+}
+
+/** How many bytes are free where this path is, or will be once its missing folders are made. */
+export async function freeBytesAt(path: string): Promise<number> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    const space = await unlessMissing(() => spaceOf(folder));
+    if (space !== undefined) return space.freeBytes;
+    if (folder === dirname(folder)) return 0;
+  }
 }
 
 /** Runs work that writes to `path`; when the space runs out the error says how much is free, and needed when that is known. */

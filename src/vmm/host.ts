@@ -15,7 +15,7 @@ const FALLBACK_TSC_KHZ = 2_000_000;
 export async function hostFacts(guestArch: Arch): Promise<HostFacts> {
   const [qemu, firecracker, tscKhz] = await Promise.all([
     found(commandFor({ arch: guestArch }), /version (\d+\.\d+\.\d+)/),
-    found('firecracker', /^Firecracker v(\d+\.\d+\.\d+)/m),
+    firecrackerOnPath(),
     readTscKhz(),
   ]);
   return {
@@ -26,6 +26,11 @@ export async function hostFacts(guestArch: Arch): Promise<HostFacts> {
     ...(qemu === undefined ? {} : { qemu }),
     ...(firecracker === undefined ? {} : { firecracker }),
   };
+}
+
+/** The Firecracker that this machine would run, with its version as `1.15.1`. */
+export async function firecrackerOnPath(): Promise<FoundProgram | undefined> {
+  return await found('firecracker', /^Firecracker v(\d+\.\d+\.\d+)/m);
 }
 
 /** The full path of a program on PATH, or `undefined`. */

@@ -73,7 +73,7 @@ for (const preset of ['foo', 'LTS', 'latest ', 'ci']) {
     const { images } = await worldOf(t);
     const failure = await rejection(images.ensureBaseImage({ preset } as unknown as EnsureBaseImageOptions));
     assert.equal(failure.code, 'INVALID_BASE_IMAGE_OPTIONS');
-    assert.match(failure.message, /latest, lts, hosted, debian/);
+    assert.match(failure.message, /latest, stable, lts, hosted, debian/);
   });
 }
 

@@ -296,7 +296,7 @@ for (const call of [{ preset: 'latset' }, { preset: 'LATEST' }, { arch: 'x64' },
     const { images } = await worldOf(t);
     const failure = await rejection(images.ensureBaseImage(call as unknown as EnsureBaseImageOptions));
     assert.equal(failure.code, 'INVALID_BASE_IMAGE_OPTIONS');
-    assert.match(failure.message, 'preset' in call ? /latest, lts/ : /x86_64, aarch64/);
+    assert.match(failure.message, 'preset' in call ? /latest, stable, lts/ : /x86_64, aarch64/);
   });
 }
 

@@ -103,7 +103,7 @@ test('where no kernel is supported the highest is taken, with a warning', async 
   const prefix = 'firecracker-ci/v1.20/x86_64/';
   for (const name of ['vmlinux-7.2.9', 'vmlinux-7.2.10', 'ubuntu-26.04.squashfs']) bucket.put(`${prefix}${name}`, name);
   assert.match((await resolve('v1.20')).facts.bundleId, /vmlinux-7\.2\.10/);
-  assert.match(context.warnings.join(), /vmlinux-7\.2\.9.*v1\.20\.0.*taking vmlinux-7\.2\.10/);
+  assert.match(context.warnings.join(), /7\.2\.9.*v1\.20\.0.*taking 7\.2\.10/);
 });
 
 test('a release folder is named by its version and carries the preset ci', async (t) => {

@@ -106,8 +106,32 @@ function siblings(...kernels: readonly string[]): string[] {
   ];
 }
 
+/** The configuration of a made-up kernel: what it has changes with its series. */
+function configFor(name: string): string {
+  const isAtLeast61 = !name.startsWith('vmlinux-5.');
+  const isAtLeast618 = name.startsWith('vmlinux-6.18.');
+  return [
+    '# Automatically generated file; DO NOT EDIT.',
+    'CONFIG_VIRTIO_MMIO=y',
+    'CONFIG_SQUASHFS=y',
+    `CONFIG_OVERLAY_FS=${isAtLeast61 ? 'y' : 'm'}`,
+    isAtLeast61 ? 'CONFIG_NF_TABLES=y' : '# CONFIG_NF_TABLES is not set',
+    isAtLeast618 ? '# CONFIG_IP_NF_IPTABLES is not set' : 'CONFIG_IP_NF_IPTABLES=y',
+    isAtLeast618 ? '# CONFIG_IP_NF_FILTER is not set' : 'CONFIG_IP_NF_FILTER=y',
+    `CONFIG_LOCALVERSION="${name}"`,
+    '',
+  ].join('\n');
+}
+
+/** The packages of a made-up root file system, as dpkg-query prints them. */
+function packagesFor(key: string): string {
+  return `adduser\t3.137\nbase-files\t13\nlibc6:amd64\t2.39-0ubuntu8.${key.includes('2026') ? '6' : '3'}\n`;
+}
+
 /** Bytes that begin like what the key names: ELF or arm64 Image, squashfs, ext4. Different for every key. */
 function contentFor(key: string): Buffer {
+  if (key.endsWith('.config')) return Buffer.from(configFor(key.slice(key.lastIndexOf('/') + 1)));
+  if (key.endsWith('.manifest')) return Buffer.from(packagesFor(key));
   const content = Buffer.alloc(4096, `${key}\n`);
   const name = key.slice(key.lastIndexOf('/') + 1);
   if (name.startsWith('vmlinux-') && !name.includes('.config')) {

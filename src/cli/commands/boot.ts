@@ -7,6 +7,7 @@ import type {
   SmartVMErrorCode,
 } from '../../index.ts';
 import { formatPlan } from '../boot-text.ts';
+import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
 import { COMMON_FLAGS, FETCH_FLAGS, isForced, managerFor } from '../common-flags.ts';
 import { runConsole } from '../console.ts';
 import { toJson } from '../json.ts';
@@ -33,6 +34,7 @@ export const boot: Verb = {
     writable: { help: 'Let the guest write its root: a private copy, thrown away at the end.' },
     append: { value: '<args>', help: 'More kernel arguments: --append="quiet loglevel=3".' },
     'dry-run': { short: 'n', help: 'Print what would be started, and start nothing.' },
+    ...CHOICE_FLAGS,
     ...FETCH_FLAGS,
     ...COMMON_FLAGS,
   },
@@ -99,7 +101,7 @@ function checkLine({ bundleId, vmm, accelerator, bootMs, marker }: BootReceipt):
 async function bundleFor({ args }: Call, images: BaseImageManager): Promise<Bundle> {
   const [name = ''] = args.operands;
   try {
-    return await images.ensureBaseImage({ reference: name, forceDownload: isForced(args) });
+    return await images.ensureBaseImage({ reference: name, ...choicesOf(args), forceDownload: isForced(args) });
   } catch (error) {
     if (!hasCode(error, 'INVALID_BASE_IMAGE_REFERENCE')) throw error;
     const [bundle] = await images.findBaseImages(name).catch((notFound: unknown) => {

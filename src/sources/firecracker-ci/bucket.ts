@@ -1,5 +1,5 @@
 import { SmartVMError, withIntent } from '../../errors.ts';
-import type { Context, SourceSettings } from '../../image.ts';
+import type { Companion, Context, SourceSettings } from '../../image.ts';
 import { getDocument } from '../../transfer/transfer.ts';
 import { parseListingPage, type ListedObject } from './listing-page.ts';
 
@@ -11,6 +11,7 @@ export interface Listing {
   readonly folders: readonly string[];
 }
 
+const MAX_COMPANION_BYTES = 4 * 1024 * 1024;
 const MAX_PAGES = 50;
 const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 
@@ -43,6 +44,18 @@ export async function listBucket(settings: SourceSettings, prefix: string, { sig
 /** The address of an object; every segment of its key is percent-encoded. */
 export function objectUrl(bucketUrl: string, key: string): string {
   return `${bucketUrl}/${key.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/** A small text in the bucket. */
+export function companionOf(key: string, settings: SourceSettings): Companion {
+  const url = objectUrl(settings.bucketUrl, key);
+  return {
+    url,
+    async read({ signal }) {
+      const { body } = await getDocument(url, { policy: settings, signal, maxBytes: MAX_COMPANION_BYTES });
+      return body.toString('utf8');
+    },
+  };
 }
 
 function listingUrl(bucketUrl: string, prefix: string, token: string | undefined): string {

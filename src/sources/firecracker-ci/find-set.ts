@@ -3,7 +3,8 @@ import type { ResolveRequest, SourceSettings } from '../../image.ts';
 import { listBucket, type Listing } from './bucket.ts';
 import { compareNatural } from './natural-order.ts';
 import { newestRelease } from './release.ts';
-import { contentOf, describeContent, isComplete, type SetContent } from './selection.ts';
+import { describeWish, type Wish } from './selection.ts';
+import { contentOf, describeContent, isComplete, type SetContent } from './set-content.ts';
 import { SETS, dayOf, isDatedSet, isReleaseSet, setNameOf, type WantedSet } from './set-name.ts';
 
 /** A set that holds a kernel and a root file system. */
@@ -13,8 +14,11 @@ export interface FoundSet {
   readonly content: SetContent;
   /** The release it is for; absent when the set was named by its date, which says nothing about releases. */
   readonly firecrackerVersion?: string;
+  /** How it was found, in words. */
+  readonly why: readonly string[];
 }
 
+/** The preset `lts` of the earlier class. */
 const LTS: WantedSet = { kind: 'release', name: 'v1.7' };
 const MAX_DAYS = 40;
 
@@ -24,13 +28,20 @@ const MAX_DAYS = 40;
  * Rejects with `VERSION_FETCH_FAILED` (`latest` alone looks a release up) and `BASE_IMAGE_RESOLVE_FAILED`, which tells what was
  * looked at and what each lacked.
  */
-export async function findSet(wanted: WantedSet, settings: SourceSettings, request: ResolveRequest): Promise<FoundSet> {
-  const search = new Search(settings, request);
+export async function findSet(
+  wanted: WantedSet,
+  wish: Wish,
+  settings: SourceSettings,
+  request: ResolveRequest,
+): Promise<FoundSet> {
+  const search = new Search(wish, settings, request);
   switch (wanted.kind) {
     case 'latest':
       return await search.latest();
+    case 'stable':
+      return await search.newest();
     case 'lts':
-      return await findSet(LTS, settings, request);
+      return await findSet(LTS, wish, settings, request);
     case 'release':
       return { ...(await search.named(wanted.name)), firecrackerVersion: `${wanted.name}.0` };
     case 'dated':
@@ -42,12 +53,14 @@ export async function findSet(wanted: WantedSet, settings: SourceSettings, reque
 
 /** Looks at folders and keeps what it saw, to explain why nothing was found. */
 class Search {
+  readonly #wish: Wish;
   readonly #settings: SourceSettings;
   readonly #request: ResolveRequest;
   readonly #seen: string[] = [];
   #folders: Promise<Listing> | undefined;
 
-  constructor(settings: SourceSettings, request: ResolveRequest) {
+  constructor(wish: Wish, settings: SourceSettings, request: ResolveRequest) {
+    this.#wish = wish;
     this.#settings = settings;
     this.#request = request;
   }
@@ -57,7 +70,14 @@ class Search {
     const own = firecrackerVersion.slice(0, firecrackerVersion.lastIndexOf('.'));
     const set = (await this.#look(own)) ?? (await this.#newestDated()) ?? (await this.#olderThan(own));
     if (set === undefined) throw this.#nothing();
-    return { ...set, firecrackerVersion };
+    return { ...set, firecrackerVersion, why: [`the newest release is ${firecrackerVersion}`, ...set.why] };
+  }
+
+  /** The newest complete dated set, else the newest complete folder of a release; no release is looked up. */
+  async newest(): Promise<FoundSet> {
+    const set = (await this.#newestDated()) ?? (await this.#olderThan('v999999.0'));
+    if (set === undefined) throw this.#nothing();
+    return set;
   }
 
   async named(name: string): Promise<FoundSet> {
@@ -90,10 +110,9 @@ class Search {
     for (const name of names.sort(compareNatural).reverse()) {
       const set = await this.#look(name);
       if (set === undefined) continue;
-      this.#request.logger.warn(
-        `Neither ${release} nor any dated set is complete for ${this.#request.arch}; taking ${name}.`,
-      );
-      return set;
+      const warning = `Neither ${release} nor any dated set is complete for ${this.#request.arch}; taking ${name}.`;
+      this.#request.logger.warn(warning);
+      return { ...set, why: [...set.why, warning] };
     }
     return undefined;
   }
@@ -109,9 +128,12 @@ class Search {
 
   async #look(name: string): Promise<FoundSet | undefined> {
     const listing = await listBucket(this.#settings, `${SETS}${name}/${this.#request.arch}/`, this.#request);
-    const content = contentOf(listing);
-    if (isComplete(content)) return { name, content };
-    this.#seen.push(describeContent(content));
+    const content = contentOf(listing, this.#wish);
+    if (isComplete(content, this.#wish)) {
+      const [kernels, roots] = [content.kernels, content.rootfses].map((all) => all.map((one) => one.name).join(', '));
+      return { name, content, why: [...this.#seen, `${content.prefix} is complete: ${kernels ?? ''}; ${roots ?? ''}`] };
+    }
+    this.#seen.push(describeContent(content, this.#wish));
     return undefined;
   }
 
@@ -125,8 +147,10 @@ class Search {
 
   #nothing(): SmartVMError {
     const seen = this.#seen.length > 8 ? [...this.#seen.slice(0, 7), `and ${this.#seen.length - 7} more`] : this.#seen;
+    const wished = describeWish(this.#wish);
+    const what = wished === '' ? 'complete set' : `set with ${wished}`;
     return new SmartVMError(
-      `${this.#settings.bucketUrl} has no complete set for ${this.#request.arch}: ${seen.join('; ')}`,
+      `${this.#settings.bucketUrl} has no ${what} for ${this.#request.arch}: ${seen.join('; ')}`,
       'BASE_IMAGE_RESOLVE_FAILED',
       {
         hint: 'Ask for `latest`, name another set (`smartvm ensure v1.15`), or build one here: `smartvm ensure debian`.',

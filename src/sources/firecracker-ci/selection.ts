@@ -1,106 +1,56 @@
-import { GUEST_KERNELS, GUEST_KERNELS_AS_OF, supportsGuest } from '../../compat/guest-kernels.ts';
-import type { RootfsType } from '../../image.ts';
-import type { Listing } from './bucket.ts';
-import type { ListedObject } from './listing-page.ts';
-import { compareNatural } from './natural-order.ts';
+import { formatWanted, parseWantedKernel, type WantedKernel } from '../../compat/kernel-choice.ts';
+import { CAPABILITIES, optionsOf } from '../../compat/capabilities.ts';
+import { SmartVMError } from '../../errors.ts';
+import type { Selection } from '../../image.ts';
 
-/** An object of a set under the name it has in its folder. */
-export interface Candidate extends ListedObject {
-  readonly name: string;
-}
-
-export interface KernelCandidate extends Candidate {
-  /** `6.1.155`. */
-  readonly version: string;
-}
-
-export interface RootfsCandidate extends Candidate {
-  readonly rootfsType: RootfsType;
-}
-
-/** What one folder of a set offers for booting. */
-export interface SetContent {
-  readonly prefix: string;
-  /** How many objects lie in it, of whatever kind. */
-  readonly objectCount: number;
-  /** Lowest version first. */
-  readonly kernels: readonly KernelCandidate[];
-  /** The one that is taken when there is a choice comes last. */
-  readonly rootfses: readonly RootfsCandidate[];
-}
-
-export interface ChosenKernel {
-  readonly kernel: KernelCandidate;
-  /** Why it is not one that is known to work. */
-  readonly warning?: string;
-}
-
-const KERNEL = /^vmlinux-(\d+\.\d+\.\d+)$/;
-const ROOTFS = /^ubuntu-.*\.(squashfs|ext4)$/s;
-
-/** Tells kernels and root file systems from everything else that lies directly in the folder. */
-export function contentOf({ prefix, objects }: Listing): SetContent {
-  const direct: Candidate[] = objects
-    .filter(({ key }) => key.startsWith(prefix) && !key.slice(prefix.length).includes('/'))
-    .map((object) => ({ ...object, name: object.key.slice(prefix.length) }));
-  const kernels = direct.flatMap((one) => {
-    const version = KERNEL.exec(one.name)?.[1];
-    return version === undefined ? [] : [{ ...one, version }];
-  });
-  const rootfses = direct.flatMap((one): RootfsCandidate[] => {
-    const type = ROOTFS.exec(one.name)?.[1];
-    return type === undefined ? [] : [{ ...one, rootfsType: type === 'ext4' ? 'ext4' : 'squashfs' }];
-  });
-  return {
-    prefix,
-    objectCount: direct.length,
-    kernels: kernels.sort(byName),
-    rootfses: rootfses.sort((a, b) => preference(a) - preference(b) || byName(a, b)),
-  };
-}
-
-/** True when a folder holds what it takes to boot. */
-export function isComplete({ kernels, rootfses }: SetContent): boolean {
-  return kernels.length > 0 && rootfses.length > 0;
+/** What the caller wants of a set, read. */
+export interface Wish {
+  readonly kernel?: WantedKernel;
+  readonly rootfs?: string;
+  /** Known names, each once. */
+  readonly require: readonly string[];
 }
 
 /**
- * The highest kernel that this Firecracker release supports as a guest (any release, when none is named); where none fits,
- * the highest of all with a warning. `undefined` when there is no kernel.
+ * Reads what a caller wants of a set.
+ *
+ * @throws SmartVMError `INVALID_BASE_IMAGE_OPTIONS`, naming the option, what was given and what would be right.
  */
-export function chooseKernel({ kernels }: SetContent, firecrackerVersion?: string): ChosenKernel | undefined {
-  const fits = ({ version }: KernelCandidate): boolean =>
-    firecrackerVersion === undefined ? isKnownSeries(version) : supportsGuest(firecrackerVersion, version);
-  const kernel = kernels.findLast(fits);
-  if (kernel !== undefined) return { kernel };
-  const highest = kernels.at(-1);
-  if (highest === undefined) return undefined;
-  const names = kernels.map(({ name }) => name).join(', ');
-  const by = firecrackerVersion === undefined ? 'any Firecracker release' : `Firecracker ${firecrackerVersion}`;
-  const warning = `None of ${names} is known to be supported as a guest of ${by} (as of ${GUEST_KERNELS_AS_OF}); taking ${highest.name}.`;
-  return { kernel: highest, warning };
+export function wishFrom({ kernel, rootfs, require = [] }: Selection = {}): Wish {
+  const wanted = kernel === undefined ? undefined : parseWantedKernel(kernel);
+  if (kernel !== undefined && wanted === undefined) {
+    throw wrong('kernel', kernel, 'Name a series (6.1), a version (6.1.155), or a flavour of one (5.10-no-acpi).');
+  }
+  if (rootfs !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._+-]{0,100}$/.test(rootfs)) {
+    throw wrong('rootfs', rootfs, 'Name a family (ubuntu, amazonlinux-2023) or a file (ubuntu-24.04.squashfs).');
+  }
+  for (const capability of require) {
+    if (optionsOf(capability) !== undefined) continue;
+    const known = Object.keys(CAPABILITIES).join(', ');
+    throw wrong('require', capability, `Known: ${known}; or name an option of the kernel, like CONFIG_OVERLAY_FS.`);
+  }
+  return {
+    ...(wanted === undefined ? {} : { kernel: wanted }),
+    ...(rootfs === undefined ? {} : { rootfs }),
+    require: [...new Set(require)],
+  };
 }
 
-/** What a folder lacks, in words. */
-export function describeContent({ prefix, objectCount, kernels, rootfses }: SetContent): string {
-  if (objectCount === 0) return `${prefix} holds nothing`;
-  const lack = [
-    kernels.length === 0 ? 'no kernel (vmlinux-<a.b.c>)' : '',
-    rootfses.length === 0 ? 'no root file system (ubuntu-*.squashfs or ubuntu-*.ext4)' : '',
-  ].filter((part) => part !== '');
-  const what = lack.length === 0 ? 'a kernel and a root file system' : lack.join(' and ');
-  return `${prefix} holds ${what} among ${objectCount} objects`;
+/** What was wished, in words; empty when nothing was. */
+export function describeWish({ kernel, rootfs, require }: Wish): string {
+  return [
+    kernel === undefined ? '' : `kernel ${formatWanted(kernel)}`,
+    rootfs === undefined ? '' : `root file system ${rootfs}`,
+    require.length === 0 ? '' : `a kernel with ${require.join(', ')}`,
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
 }
 
-function isKnownSeries(version: string): boolean {
-  return GUEST_KERNELS.some(({ series }) => version.startsWith(`${series}.`));
-}
-
-function byName(a: Candidate, b: Candidate): number {
-  return compareNatural(a.name, b.name);
-}
-
-/** Any squashfs is taken before any ext4. */
-function preference({ rootfsType }: RootfsCandidate): number {
-  return rootfsType === 'squashfs' ? 1 : 0;
+function wrong(option: string, value: string, hint: string): SmartVMError {
+  return new SmartVMError(
+    `Failed to choose within the set: ${option} is ${JSON.stringify(value.slice(0, 100))}`,
+    'INVALID_BASE_IMAGE_OPTIONS',
+    { hint },
+  );
 }

@@ -3,6 +3,7 @@ import { SmartVMError } from '../../errors.ts';
 /** What the locator of this source asks for. */
 export type WantedSet =
   | { readonly kind: 'latest' }
+  | { readonly kind: 'stable' }
   | { readonly kind: 'lts' }
   /** `v1.15` */
   | { readonly kind: 'release'; readonly name: string }
@@ -19,14 +20,14 @@ const RELEASE = /^v\d{1,6}\.\d{1,6}$/;
 
 /** @throws SmartVMError `INVALID_BASE_IMAGE_REFERENCE` when the locator names no set. */
 export function parseSetName(locator: string): WantedSet {
-  if (locator === 'latest' || locator === 'lts') return { kind: locator };
+  if (locator === 'latest' || locator === 'stable' || locator === 'lts') return { kind: locator };
   if (isReleaseSet(locator)) return { kind: 'release', name: locator };
   if (isDatedSet(locator)) return { kind: 'dated', name: locator };
   if (/^\d{8}$/.test(locator)) return { kind: 'day', day: locator };
   throw new SmartVMError(
     `Failed to read ${JSON.stringify(locator.slice(0, 200))} as a set of Firecracker's CI bucket`,
     'INVALID_BASE_IMAGE_REFERENCE',
-    { hint: 'Use latest, lts, v1.15, 20260923, or a whole dated name like 20260923-6f82ac4cf331-0.' },
+    { hint: 'Use latest, stable, lts, v1.15, 20260923, or a whole dated name like 20260923-6f82ac4cf331-0.' },
   );
 }
 

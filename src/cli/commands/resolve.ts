@@ -1,0 +1,33 @@
+import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
+import { COMMON_FLAGS, FETCH_FLAGS, managerFor } from '../common-flags.ts';
+import { toJson } from '../json.ts';
+import { formatResolution } from '../resolution-text.ts';
+import type { Verb } from '../verb.ts';
+
+const { offline: _offline, force: _force, refresh: _refresh, ...ASKING_FLAGS } = FETCH_FLAGS;
+const { 'prefer-offline': _prefer, 'max-age': _age, 'stale-if-error': _stale, ...CHOICES } = CHOICE_FLAGS;
+
+export const resolve: Verb = {
+  name: 'resolve',
+  summary: 'Say what would be chosen, from where, and why; download nothing.',
+  operands: { text: '<reference>', min: 1, max: 1 },
+  flags: { ...CHOICES, ...ASKING_FLAGS, ...COMMON_FLAGS },
+  examples: [
+    { command: 'smartvm resolve latest', says: 'What would be chosen now, and why.' },
+    { command: 'smartvm resolve latest --firecracker v1.15.1 --kernel 6.1 --json', says: 'For programs.' },
+    {
+      command: 'smartvm resolve stable --require overlayfs,nf_tables',
+      says: 'Looks into the kernels’ configurations.',
+    },
+  ],
+
+  async run(call) {
+    const { args, shell } = call;
+    const [reference] = args.operands;
+    const images = await managerFor(call);
+    const resolution = await images.resolveBaseImage({ reference, ...choicesOf(args) });
+    call.words.end();
+    shell.stdout.write(args.has('json') ? toJson(resolution) : formatResolution(resolution));
+    return 0;
+  },
+};
