@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { schemaPath, schemaText } from './manifest-schema.ts';
+import { lockSchemaPath, lockSchemaText, schemaPath, schemaText } from './schemas.ts';
 
 await writeFile(schemaPath, schemaText());
+await writeFile(lockSchemaPath, lockSchemaText());

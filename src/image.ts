@@ -151,6 +151,8 @@ export interface ResolvedImage {
   readonly artifacts: Artifacts;
   /** How it came to be this one, step by step, in words. */
   readonly why?: readonly string[];
+  /** What its bytes are held against, in words: recorded in the bundle beside its trust. */
+  readonly observations?: readonly string[];
   /** The configuration of the kernel, and the packages of the root file system, where the source publishes them. */
   readonly companions?: { readonly kernelConfig?: Companion; readonly packageList?: Companion };
 }
@@ -179,6 +181,8 @@ export interface Bundle extends ImageFacts {
   readonly sizes: BundleSizes;
   /** ISO 8601. */
   readonly createdAt: string;
+  /** What the bytes were held against when they came, in words. */
+  readonly observations?: readonly string[];
   /** ISO 8601; equal to `createdAt` until the bundle is handed out again. Best effort on a read-only cache. */
   readonly lastAccessedAt: string;
 }
@@ -191,6 +195,22 @@ export interface Selection {
   readonly rootfs?: string;
   /** What the kernel must have built in: `overlayfs`, `nf_tables`, `CONFIG_VSOCKETS`. */
   readonly require?: readonly string[];
+}
+
+/** An artifact whose bytes are known from before: from a lock file. */
+export interface PinnedArtifact {
+  readonly fileName: string;
+  readonly url: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly etag?: string;
+  readonly modifiedAt?: string;
+}
+
+export interface PinnedArtifacts {
+  readonly kernel: PinnedArtifact;
+  readonly rootfs: PinnedArtifact;
+  readonly initrd?: PinnedArtifact;
 }
 
 /** The Firecracker release an image is to run on, and who said so. */
@@ -218,6 +238,16 @@ export interface ImageSource {
   readonly asksEveryTime: boolean;
   /** True when this locator always means the same files: once fetched, it is not looked up again. Absent: never. */
   isFixed?(locator: string): boolean;
+  /**
+   * The same files again, by where they were found, without looking anything up; nothing is asked before they are opened.
+   * Absent: a locked image is resolved anew and held against the lock file.
+   */
+  reopen?(pinned: PinnedArtifacts): Pick<ResolvedImage, 'artifacts' | 'companions'>;
+  /**
+   * The last answer that this release was shipped with, for when nobody can be asked and the caller allows stale answers.
+   * Absent, or `undefined` for this locator: there is none.
+   */
+  knownGood?(locator: string, request: ResolveRequest): ResolvedImage | undefined;
   /** What a caller may choose within its references. Absent: nothing. */
   readonly selects?: readonly (keyof Selection)[];
   /** True when this locator is resolved without the network, so that an offline call may do it. Absent: never. */

@@ -1,6 +1,9 @@
 export { BaseImageManager, type PruneBaseImagesOptions, type VerifyReport } from './manager.ts';
+export type { LockBaseImagesOptions, LockChange, LockReport } from './manager/lock-images.ts';
+export type { ArtifactDifference, Changes, ImageDifference } from './compare.ts';
+export { findLockFile } from './lockfile/lock-file.ts';
 export type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
-export type { EnsurePlan, Resolution, ResolvedArtifact } from './resolution.ts';
+export type { EnsurePlan, Resolution, ResolvedArtifact } from './manager/resolution.ts';
 export type { PruneEntry, PruneReport } from './store/bundle-store.ts';
 export {
   boot,
@@ -35,6 +38,8 @@ export type {
   ImageSource,
   Logger,
   OnProgress,
+  PinnedArtifact,
+  PinnedArtifacts,
   ProgressEvent,
   ResolveRequest,
   ResolvedImage,

@@ -1,30 +1,23 @@
-import { askedFrom, freshnessFrom, requireTrust, type Asked, type Freshness } from './asked.ts';
-import { SmartVMError, isAbortError, messageOf, withIntent, type SmartVMErrorCode } from './errors.ts';
-import type {
-  Arch,
-  Bundle,
-  Context,
-  ImageSource,
-  Logger,
-  ResolvedImage,
-  Selection,
-  TargetVmm,
-  Trust,
-} from './image.ts';
-import { hostArch } from './image.ts';
+import type { ImageDifference } from './compare.ts';
+import { SmartVMError } from './errors.ts';
+import { hostArch, type Arch, type Bundle, type Context, type Logger, type ResolvedImage } from './image.ts';
+import { askedFrom, freshnessFrom } from './manager/asked.ts';
+import { Ensurer } from './manager/ensurer.ts';
+import { Finder } from './manager/finder.ts';
+import { Keeper, notCached } from './manager/keeper.ts';
+import { lockImages, type LockBaseImagesOptions, type LockReport } from './manager/lock-images.ts';
+import { LockKeeper } from './manager/lock-keeper.ts';
+import { hostsOf, resolutionOf, type EnsurePlan, type Resolution } from './manager/resolution.ts';
 import {
   archFrom,
   cacheBytesFrom,
   cacheDirFrom,
   cacheLimitFrom,
   readReference,
-  sourceSettingsFrom,
   type BaseImageManagerOptions,
   type EnsureBaseImageOptions,
 } from './options.ts';
 import { formatReference } from './reference.ts';
-import { hostsOf, resolutionOf, type EnsurePlan, type Resolution } from './resolution.ts';
-import { sourceFor } from './source-registry.ts';
 import { BundleStore, type PruneReport } from './store/bundle-store.ts';
 
 /** What `verifyBaseImages` found, bundle by bundle. */
@@ -51,13 +44,6 @@ export interface PruneBaseImagesOptions {
 
 const SILENT: Logger = { warn: () => undefined, info: () => undefined };
 
-/** Codes that already say what a user wants to know; everything else is told as a failed preparation. */
-const SPEAKS_FOR_ITSELF: readonly SmartVMErrorCode[] = [
-  'BASE_IMAGE_CACHE_UNSAFE',
-  'BASE_IMAGE_BUILD_FAILED',
-  'BASE_IMAGE_BELOW_TRUST',
-];
-
 /**
  * Makes sure that images are on this disk, verified, and says where. Any number of managers and processes may share one
  * cache. Making one touches neither disk nor network.
@@ -68,6 +54,10 @@ export class BaseImageManager {
   readonly #limit: number;
   readonly #maxBytes: number | undefined;
   readonly #store: BundleStore;
+  readonly #lock: LockKeeper | undefined;
+  readonly #keeper: Keeper;
+  readonly #finder: Finder;
+  readonly #ensurer: Ensurer;
 
   /** @throws SmartVMError `INVALID_BASE_IMAGE_CACHE_LIMIT` when `maxStoredBaseImages` or `maxStoredBytes` is not a positive integer. */
   constructor(options: BaseImageManagerOptions = {}) {
@@ -76,6 +66,16 @@ export class BaseImageManager {
     this.#maxBytes = cacheBytesFrom(options);
     this.#cacheDir = cacheDirFrom(options, process.env);
     this.#store = new BundleStore({ cacheDir: this.#cacheDir });
+    this.#lock = options.lockFile ? new LockKeeper(options.lockFile) : undefined;
+    this.#keeper = new Keeper(this.#store, { bundles: this.#limit, bytes: this.#maxBytes }, this.#lock);
+    this.#finder = new Finder(options);
+    this.#ensurer = new Ensurer({
+      store: this.#store,
+      keeper: this.#keeper,
+      finder: this.#finder,
+      lock: this.#lock,
+      cacheDir: this.#cacheDir,
+    });
   }
 
   /** The root of the cache, absolute. */
@@ -105,12 +105,9 @@ export class BaseImageManager {
     this.#warnOfArch(options, asked.arch, context);
     context.signal?.throwIfAborted();
 
-    const source = await this.#sourceOf(asked, options);
-    const bundle =
-      (await this.#fromMemory(source, asked, freshness, context)) ??
-      (await this.#fromSource(source, asked, freshness, minimumTrust, context));
-    requireTrust(bundle.bundleId, bundle.trust, minimumTrust);
-    return bundle;
+    const frozen = options.frozen ?? this.#options.frozen ?? false;
+    const source = await this.#finder.sourceOf(asked, options);
+    return await this.#ensurer.ensure(source, asked, freshness, { frozen, minimumTrust }, context);
   }
 
   /**
@@ -131,7 +128,10 @@ export class BaseImageManager {
     const keep = Math.max(0, this.#limit - (isCached ? 0 : 1));
     const { removed } = isCached
       ? { removed: [] }
-      : await this.#store.prune({ limit: keep, dryRun: true }, { ...context, logger: SILENT });
+      : await this.#store.prune(
+          { limit: keep, dryRun: true, ...(await this.#keeper.exemptions()) },
+          { ...context, logger: SILENT },
+        );
     return {
       resolution,
       isCached,
@@ -160,7 +160,10 @@ export class BaseImageManager {
       ...(maxBytes === undefined ? {} : { maxBytes }),
       ...(keepBundleId === undefined ? {} : { keepBundleId }),
     };
-    return await this.#store.prune({ limit, dryRun, ...optional }, this.#context());
+    return await this.#store.prune(
+      { limit, dryRun, ...optional, ...(await this.#keeper.exemptions()) },
+      this.#context(),
+    );
   }
 
   /** Every bundle in the cache, the last used first. Reads records, never image bytes. */
@@ -222,112 +225,49 @@ export class BaseImageManager {
     await this.#store.remove(bundle, this.#context());
   }
 
-  async #add(image: ResolvedImage, context: Context, replace: boolean): Promise<Bundle> {
-    const bundle = await this.#store.add(image, context, { replace });
-    try {
-      const maxBytes = this.#maxBytes === undefined ? {} : { maxBytes: this.#maxBytes };
-      await this.#store.prune({ limit: this.#limit, ...maxBytes, keepBundleDir: bundle.bundleDir }, context);
-    } catch (error) {
-      if (isAbortError(error)) throw error;
-      context.logger.warn(`The bundle is ready, but old ones could not be pruned: ${messageOf(error)}`);
-    }
-    return bundle;
+  /**
+   * Writes into the lock file what these references are now, and returns what changed; without `references`, all that the
+   * file has. What it has already is left as it is, unless `update` says otherwise. Images are fetched for their digests.
+   *
+   * Rejects as `ensureBaseImage` does; with `BASE_IMAGE_LOCK_MISMATCH` when the file cannot be read or written. The file is
+   * written in the end, or not at all.
+   */
+  async lockBaseImages(
+    asking: readonly EnsureBaseImageOptions[],
+    options: LockBaseImagesOptions = {},
+  ): Promise<LockReport> {
+    const lock = this.#lock;
+    if (lock === undefined)
+      throw new SmartVMError('Failed to lock: no lockFile was named', 'INVALID_BASE_IMAGE_OPTIONS');
+    const context = this.#context(options.signal);
+    const parts = { finder: this.#finder, keeper: this.#keeper, lock, managerOptions: this.#options };
+    return await lockImages(parts, asking, options, context);
   }
 
-  /** The answer that needs no asking: offline any, else one that is fixed, built here, or young enough. */
-  async #fromMemory(
-    source: ImageSource,
-    asked: Asked,
-    { force, offline, maxAgeMs }: Freshness,
-    context: Context,
-  ): Promise<Bundle | undefined> {
-    const { text, arch, reference } = asked;
-    if (offline) {
-      const bundle = await this.#prepare(text, async () => {
-        if (source.resolvesOffline?.(reference.locator) !== true) return await this.#recall(text, arch, context);
-        return await this.#store.find(await source.resolve(reference.locator, { ...context, arch }), context);
-      });
-      if (bundle === undefined) throw notCached(text, this.#cacheDir);
-      return bundle;
-    }
-    if (force) return undefined;
-    const isFixed = !source.asksEveryTime || source.isFixed?.(reference.locator) === true;
-    const oldestMs = isFixed ? Infinity : maxAgeMs;
-    if (oldestMs === undefined) return undefined;
-    const recalled = await this.#prepare(text, () => this.#store.recall(text, arch, context));
-    return recalled !== undefined && recalled.ageMs <= oldestMs ? recalled.bundle : undefined;
-  }
-
-  async #fromSource(
-    source: ImageSource,
-    asked: Asked,
-    { force, staleIfError }: Freshness,
-    minimumTrust: Trust | undefined,
-    context: Context,
-  ): Promise<Bundle> {
-    const { text, arch } = asked;
-    let image: ResolvedImage;
-    try {
-      image = await this.#resolve(source, asked, context);
-    } catch (error) {
-      const stale = staleIfError && isOutage(error) ? await this.#store.recall(text, arch, context) : undefined;
-      if (stale === undefined) throw error;
-      const hours = (stale.ageMs / 3_600_000).toFixed(1);
-      context.logger.warn(`${messageOf(error)}. Taking the answer of ${hours} h ago: ${stale.bundle.bundleId}`);
-      return stale.bundle;
-    }
-    requireTrust(image.facts.bundleId, image.facts.trust, minimumTrust);
-    return await this.#prepare(`base image bundle ${image.facts.bundleId}`, async () => {
-      const cached = force ? undefined : await this.#store.find(image, context);
-      const bundle = cached ?? (await this.#add(image, context, force));
-      await this.#store.remember(text, arch, bundle);
-      return bundle;
-    });
+  /**
+   * What differs between two images: their files, the options of their kernels, the packages of their root file systems, as
+   * far as their sources publish them. Downloads neither image. Rejects as `resolveBaseImage` does.
+   */
+  async compareBaseImages(one: EnsureBaseImageOptions, other: EnsureBaseImageOptions): Promise<ImageDifference> {
+    const context = this.#context(one.signal);
+    const { describeImage, differenceBetween } = await import('./compare.ts');
+    const [from, to] = [await this.#resolveOnly(one), await this.#resolveOnly(other)];
+    return differenceBetween(await describeImage(from, context), await describeImage(to, context));
   }
 
   async #resolveOnly(options: EnsureBaseImageOptions): Promise<ResolvedImage> {
     const context = this.#context(options.signal);
     const asked = askedFrom(options, this.#options);
-    return await this.#resolve(await this.#sourceOf(asked, options), asked, context);
-  }
-
-  async #resolve(source: ImageSource, asked: Asked, context: Context): Promise<ResolvedImage> {
-    const { arch, selection, reference, text } = asked;
-    context.onProgress({ phase: 'resolve', reference: text });
-    const target = source.selects?.includes('kernel') === true ? await targetOf(asked) : undefined;
-    const request = { ...context, arch, selection, ...(target === undefined ? {} : { target }) };
-    return await source.resolve(reference.locator, request);
-  }
-
-  /** The source of a reference, which must offer the choices that the call makes. */
-  async #sourceOf({ reference, selection }: Asked, call: EnsureBaseImageOptions): Promise<ImageSource> {
-    const settings = sourceSettingsFrom(this.#options, process.env);
-    const source = await sourceFor(reference.scheme, settings, this.#options.sources ?? []);
-    const given = Object.keys(selection) as (keyof Selection)[];
-    const foreign = given.find((name) => source.selects?.includes(name) !== true);
-    if (foreign === undefined && (!call.firecrackerVersion || source.selects !== undefined)) return source;
-    throw new SmartVMError(
-      `Failed to choose an image: ${foreign ?? 'firecrackerVersion'} was given, and ${source.scheme} offers no such choice`,
-      'INVALID_BASE_IMAGE_OPTIONS',
-      { hint: 'It is for sets of the bucket, like latest, stable, v1.15 or a dated one.' },
-    );
-  }
-
-  async #recall(text: string, arch: Arch, context: Context): Promise<Bundle | undefined> {
-    return (await this.#store.recall(text, arch, context))?.bundle;
+    return await this.#finder.resolve(await this.#finder.sourceOf(asked, options), asked, context);
   }
 
   async #recallText(text: string, arch: Arch): Promise<Bundle | undefined> {
     try {
-      return await this.#recall(formatReference(readReference(text)), arch, this.#context());
+      return (await this.#store.recall(formatReference(readReference(text)), arch, this.#context()))?.bundle;
     } catch (error) {
       if (error instanceof SmartVMError && error.code === 'INVALID_BASE_IMAGE_REFERENCE') return undefined;
       throw error;
     }
-  }
-
-  #prepare<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return withIntent(`prepare ${what}`, 'BASE_IMAGE_PREPARE_FAILED', work, { passing: SPEAKS_FOR_ITSELF });
   }
 
   #warnOfArch(call: EnsureBaseImageOptions, arch: Arch, context: Context): void {
@@ -347,37 +287,10 @@ export class BaseImageManager {
   }
 }
 
-/** The release that was named, else the one of the Firecracker on PATH. */
-async function targetOf({ firecrackerVersion }: Asked): Promise<TargetVmm | undefined> {
-  if (firecrackerVersion !== undefined) return { version: firecrackerVersion, why: 'it was asked for' };
-  const { firecrackerOnPath } = await import('./vmm/host.ts');
-  const found = await firecrackerOnPath();
-  if (found === undefined || found.version === '0.0.0') return undefined;
-  return { version: `v${found.version}`, why: `it is ${found.command}` };
-}
-
-/** True when nobody could be asked; a wrong answer is no outage. */
-function isOutage(error: unknown): boolean {
-  for (let one: unknown = error; one instanceof Error; one = one.cause) {
-    if (!(one instanceof SmartVMError)) continue;
-    if (one.code === 'TRANSFER_NETWORK' || one.code === 'TRANSFER_TIMEOUT' || one.code === 'TRANSFER_STATUS')
-      return true;
-  }
-  return false;
-}
-
 function countFrom(option: string, count: number): number {
   if (Number.isSafeInteger(count) && count >= 0) return count;
   throw new SmartVMError(
     `${option} must be an integer of at least 0, got ${String(count)}`,
     'INVALID_BASE_IMAGE_OPTIONS',
-  );
-}
-
-function notCached(what: string, cacheDir: string): SmartVMError {
-  return new SmartVMError(
-    `Failed to find ${JSON.stringify(what)} in the cache: nothing in ${cacheDir} goes by that name`,
-    'BASE_IMAGE_NOT_CACHED',
-    { hint: `See what is there with "smartvm list", or fetch it with "smartvm ensure ${what}".` },
   );
 }

@@ -47,6 +47,10 @@ export interface BaseImageManagerOptions {
   readonly minimumTrust?: Trust | undefined;
   /** The Firecracker release that images are for, like `v1.15.1`. Default: the one on PATH, else the newest. */
   readonly firecrackerVersion?: string | undefined;
+  /** A lock file: what it names is pinned by its digests. Default: none; the command line looks for `smartvm.lock`. */
+  readonly lockFile?: string | undefined;
+  /** Take only what the lock file names: `BASE_IMAGE_LOCK_MISMATCH` for anything else. Default false. */
+  readonly frozen?: boolean | undefined;
   /** Ends every call of this manager. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -74,6 +78,7 @@ export interface EnsureBaseImageOptions {
   readonly require?: readonly string[] | undefined;
   readonly firecrackerVersion?: string | undefined;
   readonly minimumTrust?: Trust | undefined;
+  readonly frozen?: boolean | undefined;
   readonly offline?: boolean | undefined;
   readonly preferOffline?: boolean | undefined;
   readonly maxAgeMs?: number | undefined;

@@ -4,6 +4,9 @@ import type { Flags } from './grammar.ts';
 import { parseChoice } from './units.ts';
 import type { Call } from './verb.ts';
 
+/** Name of the lock file that is written where there is none yet. */
+export const LOCK_FILE_NAME = 'smartvm.lock';
+
 /** Flags of every verb. */
 export const COMMON_FLAGS = {
   'cache-dir': { value: '<dir>', help: 'Where the images are. Default: $SMARTVM_CACHE_DIR, else ~/.cache/smartvm.' },
@@ -23,6 +26,7 @@ export const FETCH_FLAGS = {
   offline: { help: 'Answer from the cache alone.' },
   force: { help: 'Fetch or build it again; the old one stays until the new one is whole.' },
   refresh: { help: 'The same as --force.' },
+  'lock-file': { value: '<path>', help: 'Lock file. Default: the nearest smartvm.lock here or above.' },
   'bucket-url': {
     value: '<url>',
     help: "Bucket laid out like Firecracker's. Default: $SMARTVM_BUCKET_URL, else that one.",
@@ -35,9 +39,11 @@ export const FETCH_FLAGS = {
 } satisfies Flags;
 
 /** A manager as the flags of this call want it. What no flag says is left to the library: environment, then defaults. */
-export async function managerFor({ args, shell, words }: Call): Promise<BaseImageManager> {
-  const { BaseImageManager, hostArch } = await import('../index.ts');
+export async function managerFor({ args, shell, words }: Call, defaultLockFile?: string): Promise<BaseImageManager> {
+  const { BaseImageManager, findLockFile, hostArch } = await import('../index.ts');
+  const lockFile = args.text('lock-file') ?? (await findLockFile('.')) ?? defaultLockFile;
   return new BaseImageManager({
+    lockFile,
     arch: archOf(args) ?? hostArch(),
     cacheDir: args.text('cache-dir'),
     bucketUrl: args.text('bucket-url'),

@@ -9,6 +9,8 @@ import { createWords } from './words.ts';
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   ensure: async () => (await import('./commands/ensure.ts')).ensure,
   resolve: async () => (await import('./commands/resolve.ts')).resolve,
+  lock: async () => (await import('./commands/lock.ts')).lock,
+  diff: async () => (await import('./commands/diff.ts')).diff,
   boot: async () => (await import('./commands/boot.ts')).boot,
   list: async () => (await import('./commands/list.ts')).list,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,

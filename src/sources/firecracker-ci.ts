@@ -1,23 +1,25 @@
 import { oldestSupporting } from '../compat/guest-kernels.ts';
+import { chooseKernels } from '../compat/kernel-choice.ts';
+import { newestKnownRelease } from '../compat/releases.ts';
 import { withIntent } from '../errors.ts';
 import {
   bootArgsFor,
-  toPlainName,
-  type Artifact,
   type BaseImagePreset,
   type ImageSource,
   type ResolveRequest,
   type ResolvedImage,
   type SourceSettings,
 } from '../image.ts';
-import { openStream } from '../transfer/transfer.ts';
-import { companionOf, objectUrl } from './firecracker-ci/bucket.ts';
-import { findSet } from './firecracker-ci/find-set.ts';
+import { artifactOf, observationsOf, reopened, type Bucket } from './firecracker-ci/artifacts.ts';
+import { companionOf } from './firecracker-ci/bucket.ts';
+import { findSet, type FoundSet } from './firecracker-ci/find-set.ts';
 import { chooseKernel } from './firecracker-ci/kernel.ts';
+import { KNOWN_GOOD_AS_OF, KNOWN_GOOD_SET, knownGoodListing } from './firecracker-ci/known-good.ts';
+import { observedDigest, type ObservedDigest } from './firecracker-ci/observed-digests.ts';
 import { wishFrom } from './firecracker-ci/selection.ts';
-import type { Candidate } from './firecracker-ci/set-content.ts';
-import { isDatedSet, parseSetName } from './firecracker-ci/set-name.ts';
-import { targetOf } from './firecracker-ci/target.ts';
+import { contentOf, type KernelCandidate } from './firecracker-ci/set-content.ts';
+import { isDatedSet, parseSetName, type WantedSet } from './firecracker-ci/set-name.ts';
+import { targetOf, type Target } from './firecracker-ci/target.ts';
 
 /**
  * Sets of Firecracker's CI bucket, or of one laid out like it. Nobody publishes digests for them: sizes and ETags of the listing
@@ -31,18 +33,20 @@ import { targetOf } from './firecracker-ci/target.ts';
  * - `20260923-6f82ac4cf331-0`: that set; `20260923`: the complete set of that day that was uploaded last. Both are for the oldest
  *   release that supports their kernel.
  */
-export function createSource(given: SourceSettings): ImageSource {
+export function createSource(given: SourceSettings, observed: ObservedDigest = observedDigest): ImageSource {
   const settings = { ...given, bucketUrl: given.bucketUrl.replace(/\/+$/, '') };
   return {
     scheme: 'firecracker-ci',
     asksEveryTime: true,
     selects: ['kernel', 'rootfs', 'require'],
     isFixed: isDatedSet,
+    reopen: (pinned) => reopened(pinned, settings),
+    knownGood: (locator, request) => knownGood(locator, { settings, observed }, request),
     resolve: (locator, request) =>
       withIntent(
         `resolve ${locator} for ${request.arch}`,
         'BASE_IMAGE_RESOLVE_FAILED',
-        () => resolve(locator, settings, request),
+        () => resolve(locator, { settings, observed }, request),
         {
           hint: 'Use what is cached with --offline, or another bucket with SMARTVM_BUCKET_URL.',
           passing: ['VERSION_FETCH_FAILED', 'INVALID_BASE_IMAGE_REFERENCE', 'INVALID_BASE_IMAGE_OPTIONS'],
@@ -51,23 +55,54 @@ export function createSource(given: SourceSettings): ImageSource {
   };
 }
 
-async function resolve(locator: string, settings: SourceSettings, request: ResolveRequest): Promise<ResolvedImage> {
+async function resolve(locator: string, bucket: Bucket, request: ResolveRequest): Promise<ResolvedImage> {
   const wanted = parseSetName(locator);
   const wish = wishFrom(request.selection);
-  const { arch, logger } = request;
   if (wanted.kind === 'lts') {
-    logger.warn(
+    request.logger.warn(
       'lts is Firecracker v1.7.0, whose support ended on 2024-09-18; for one that is supported, ask for stable.',
     );
   }
-  const set = await findSet(wanted, wish, settings, request);
+  const set = await findSet(wanted, wish, bucket.settings, request);
   const target = targetOf(wanted, set, request);
-  const { kernel, why } = await chooseKernel(set, target, wish, settings, request);
+  const kernel = await chooseKernel(set, target, wish, bucket.settings, request);
+  return imageOf({ locator, wanted, set, target, kernel }, bucket, request);
+}
+
+/** Only where nothing is asked for that a listing would have to answer. */
+function knownGood(locator: string, bucket: Bucket, request: ResolveRequest): ResolvedImage | undefined {
+  const wanted = parseSetName(locator);
+  const wish = wishFrom(request.selection);
+  if ((wanted.kind !== 'latest' && wanted.kind !== 'stable') || wish.rootfs !== undefined || wish.require.length > 0) {
+    return undefined;
+  }
+  const content = contentOf(knownGoodListing(request.arch), wish);
+  const why = [`nobody could be asked; ${KNOWN_GOOD_SET} was whole on ${KNOWN_GOOD_AS_OF}, as this release knows`];
+  const set: FoundSet = { name: KNOWN_GOOD_SET, content, why };
+  const target = targetOf(wanted, { ...set, firecrackerVersion: newestKnownRelease() }, request);
+  const { candidates, why: chosen } = chooseKernels(content.kernels, target.releases, wish.kernel);
+  const [kernel] = candidates;
+  return kernel && imageOf({ locator, wanted, set, target, kernel: { kernel, why: chosen } }, bucket, request);
+}
+
+interface Chosen {
+  readonly locator: string;
+  readonly wanted: WantedSet;
+  readonly set: FoundSet;
+  readonly target: Target;
+  readonly kernel: { readonly kernel: KernelCandidate; readonly why: readonly string[] };
+}
+
+function imageOf(
+  { locator, wanted, set, target, kernel: { kernel, why } }: Chosen,
+  bucket: Bucket,
+  { arch }: ResolveRequest,
+): ResolvedImage {
+  const { settings } = bucket;
   const rootfs = set.content.rootfses.at(-1);
   if (rootfs === undefined) throw new Error(`${set.content.prefix} is not complete`);
-
-  const preset: BaseImagePreset =
-    wanted.kind === 'latest' || wanted.kind === 'stable' || wanted.kind === 'lts' ? wanted.kind : 'ci';
+  const isPreset = wanted.kind === 'latest' || wanted.kind === 'stable' || wanted.kind === 'lts';
+  const preset: BaseImagePreset = isPreset ? wanted.kind : 'ci';
   const rootfsIsReadOnly = rootfs.rootfsType === 'squashfs';
   return {
     facts: {
@@ -89,28 +124,12 @@ async function resolve(locator: string, settings: SourceSettings, request: Resol
       },
       trust: 'first-use',
     },
-    artifacts: { kernel: artifactOf(kernel, settings), rootfs: artifactOf(rootfs, settings) },
+    artifacts: { kernel: artifactOf(kernel, bucket), rootfs: artifactOf(rootfs, bucket) },
     why: [...set.why, ...target.why, ...why, `${rootfs.name} is the root file system that is taken of this set`],
+    observations: [kernel, rootfs].flatMap((candidate) => observationsOf(candidate, bucket)),
     companions: {
       ...(kernel.configKey === undefined ? {} : { kernelConfig: companionOf(kernel.configKey, settings) }),
       ...(rootfs.packageListKey === undefined ? {} : { packageList: companionOf(rootfs.packageListKey, settings) }),
-    },
-  };
-}
-
-/** The transfer is bound to the ETag that was listed, so that kernel and root never come from different uploads. */
-function artifactOf({ key, name, bytes, etag, modifiedAtMs }: Candidate, settings: SourceSettings): Artifact {
-  const url = objectUrl(settings.bucketUrl, key);
-  return {
-    fileName: toPlainName(name),
-    identity: JSON.stringify(['firecracker-ci', url, etag ?? modifiedAtMs, bytes]),
-    bytes,
-    url,
-    ...(etag === undefined ? {} : { etag }),
-    ...(modifiedAtMs === 0 ? {} : { modifiedAt: new Date(modifiedAtMs).toISOString() }),
-    async open({ signal }, range) {
-      const options = { policy: settings, signal, expectedBytes: bytes, ifMatch: etag, range };
-      return (await openStream(url, options)).body;
     },
   };
 }

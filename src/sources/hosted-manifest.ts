@@ -6,6 +6,7 @@ import {
   type BaseImageSource,
   type ImageFacts,
   type ImageSource,
+  type PinnedArtifact,
   type ResolvedImage,
   type SourceSettings,
 } from '../image.ts';
@@ -23,6 +24,12 @@ export function createSource({ allowHttp }: SourceSettings): ImageSource {
     scheme: 'hosted-manifest',
     asksEveryTime: true,
     resolvesOffline: (locator) => !isUrl(locator),
+    reopen: ({ kernel, rootfs, initrd }) => {
+      const again = ({ fileName, url, bytes, sha256 }: PinnedArtifact): Artifact =>
+        remoteArtifact(fileName, url, { url, sha256, sizeBytes: bytes }, { allowHttp });
+      const artifacts = { kernel: again(kernel), rootfs: again(rootfs) };
+      return { artifacts: initrd === undefined ? artifacts : { ...artifacts, initrd: again(initrd) } };
+    },
     async resolve(locator, request) {
       return await resolvedImage(locator, await readManifest(locator, allowHttp, request));
     },

@@ -49,7 +49,14 @@ export class BundleMaker {
     await writing('begin a bundle', () => mkdir(staging, { mode: 0o700 }));
     try {
       const files = await this.#gather(image, attempt, context);
-      const record: BundleRecord = { schemaVersion: 1, facts: image.facts, files, createdAt: new Date().toISOString() };
+      const { facts, observations = [] } = image;
+      const record: BundleRecord = {
+        schemaVersion: 1,
+        facts,
+        files,
+        ...(observations.length === 0 ? {} : { observations }),
+        createdAt: new Date().toISOString(),
+      };
       return await writing(`publish ${image.facts.bundleId}`, () =>
         publish(this.#layout, this.#blobs, staging, dirName, record),
       );

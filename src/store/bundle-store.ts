@@ -129,7 +129,7 @@ export class BundleStore {
    * count nor go. One that cannot be removed is reported, not thrown.
    */
   async prune(options: PruneOptions, context: Context): Promise<PruneReport> {
-    const { limit, maxBytes, dryRun = false, keepBundleDir, keepBundleId } = options;
+    const { limit, maxBytes, dryRun = false, keepBundleDir, keepBundleId, exempt } = options;
     const allowed: Allowance = { bundles: limit, ...(maxBytes === undefined ? {} : { bytes: maxBytes }) };
     if (!dryRun) await this.#sweep(context);
     const isProtected = ({ bundleDir, bundleId }: Bundle): boolean =>
@@ -139,7 +139,8 @@ export class BundleStore {
       return { removed: [], kept: bundles.map((bundle) => entry(bundle, 'within the limit')), skipped: [] };
     }
     const inUse = await this.#remover.inUse(bundles.map(({ bundleDir }) => bundleDir));
-    const leaving = toEvict(bundles, allowed, isProtected, ({ bundleDir }) => inUse.has(bundleDir));
+    const stays = (bundle: Bundle): boolean => inUse.has(bundle.bundleDir) || exempt?.isExempt(bundle) === true;
+    const leaving = toEvict(bundles, allowed, isProtected, stays);
     const removed: PruneEntry[] = [];
     const skipped: PruneEntry[] = [];
     for (const eviction of leaving) {
@@ -149,7 +150,7 @@ export class BundleStore {
     }
     const kept = bundles
       .filter((bundle) => !leaving.some((eviction) => eviction.bundle === bundle))
-      .map((bundle) => entry(bundle, inUse.has(bundle.bundleDir) ? 'in use' : 'within the limit'));
+      .map((bundle) => entry(bundle, whyKept(bundle, inUse, exempt)));
     return { removed, kept, skipped };
   }
 
@@ -296,6 +297,11 @@ function sizeOf(image: ResolvedImage): number | undefined {
 function entry({ bundleId, bundleDir, sizes }: Bundle, reason: string): PruneEntry {
   const { kernelBytes, rootfsBytes, initrdBytes = 0 } = sizes;
   return { bundleId, bundleDir, bytes: kernelBytes + rootfsBytes + initrdBytes, reason };
+}
+
+function whyKept(bundle: Bundle, inUse: ReadonlySet<string>, exempt: PruneOptions['exempt']): string {
+  if (inUse.has(bundle.bundleDir)) return 'in use';
+  return exempt?.isExempt(bundle) === true ? exempt.reason : 'within the limit';
 }
 
 function reasonFor({ beyond }: Eviction, { bundles, bytes = 0 }: Allowance): string {

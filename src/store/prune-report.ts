@@ -1,3 +1,5 @@
+import type { Bundle } from '../image.ts';
+
 /** One bundle and what became of it. */
 export interface PruneEntry {
   readonly bundleId: string;
@@ -23,6 +25,8 @@ export interface PruneOptions {
   readonly keepBundleId?: string;
   /** The same for one directory. */
   readonly keepBundleDir?: string;
+  /** Bundles that stay and do not count, and why in a word. */
+  readonly exempt?: { readonly isExempt: (bundle: Bundle) => boolean; readonly reason: string };
   /** Say what would go, and touch nothing. */
   readonly dryRun?: boolean;
 }

@@ -24,6 +24,8 @@ export interface BundleRecord {
     readonly kernel: RecordedFile;
     readonly rootfs: RecordedFile;
   };
+  /** What the bytes were held against, in words. */
+  readonly observations?: readonly string[];
   /** ISO 8601. */
   readonly createdAt: string;
 }
@@ -81,6 +83,7 @@ export function toBundle(bundleDir: string, record: BundleRecord, lastAccessedAt
       rootfsBytes: rootfs.bytes,
       ...(initrd === undefined ? {} : { initrdBytes: initrd.bytes }),
     },
+    ...(record.observations === undefined ? {} : { observations: record.observations }),
     createdAt: record.createdAt,
     lastAccessedAt,
   };
@@ -123,6 +126,8 @@ function isRecord(value: unknown): value is BundleRecord {
   const { facts, files, createdAt } = value;
   if (!isObject(facts) || !isObject(files)) return false;
   if (typeof facts['bundleId'] !== 'string' || typeof facts['reference'] !== 'string') return false;
+  const { observations = [] } = value;
+  if (!Array.isArray(observations) || !observations.every((one) => typeof one === 'string')) return false;
   if (typeof createdAt !== 'string' || Number.isNaN(Date.parse(createdAt))) return false;
   return (
     isFile(files['kernel']) && isFile(files['rootfs']) && (files['initrd'] === undefined || isFile(files['initrd']))

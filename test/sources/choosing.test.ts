@@ -4,7 +4,9 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BaseImageManager, type Arch, type BaseImageManagerOptions, type EnsureBaseImageOptions } from 'smartvm';
-import { bucketWorld, worldOf, type World } from '../contract/contract.fixture.ts';
+import { bucketWorld, digestOf, worldOf, type World } from '../contract/contract.fixture.ts';
+import { createSource } from '../../src/sources/firecracker-ci.ts';
+import { observedDigest } from '../../src/sources/firecracker-ci/observed-digests.ts';
 import { startCiBucket } from '../support/ci-bucket.ts';
 import type { FakeBucket } from '../support/fake-bucket.ts';
 import { rejection } from '../support/rejection.ts';
@@ -270,3 +272,63 @@ async function ciWorld(t: TestContext, options: BaseImageManagerOptions = {}): P
   assert.equal(basename(world.images.getCacheDir()), 'cache');
   return { ...world, bucket, resolve: (call) => world.images.resolveBaseImage(call) };
 }
+
+test('what third parties observed is held against the bytes: agreement is told, other bytes are refused', async (t) => {
+  const { bucket, images } = await ciWorld(t);
+  const key = `firecracker-ci/${DATED}/x86_64/vmlinux-6.18.51`;
+  const true256 = digestOf(bucket.object(key).content);
+  let seen = true256;
+  const observed = (_bucketUrl: string, asked: string): string | undefined => (asked === key ? seen : undefined);
+  const { bucketUrl, releasesUrl } = bucket;
+  const source = createSource({ bucketUrl, releasesUrl, allowHttp: [] }, observed);
+  const cacheDir = images.getCacheDir();
+  const manager = new BaseImageManager({ cacheDir, arch: 'x86_64', sources: [source] });
+  seen = 'b'.repeat(64);
+  const failure = await rejection(manager.ensureBaseImage());
+  assert.ok(failure.message.includes(true256) && failure.message.includes(seen), failure.message);
+  seen = true256;
+  const bundle = await manager.ensureBaseImage();
+  assert.equal(bundle.trust, 'first-use', 'it is no signature');
+  assert.match(
+    bundle.observations?.join('\n') ?? '',
+    new RegExp(`vmlinux-6\\.18\\.51: SHA-256 ${true256}, as third parties`),
+  );
+  assert.match(bundle.observations?.join('\n') ?? '', /ubuntu-24\.04\.squashfs: 4096 bytes, as the listing said/);
+  assert.deepEqual((await images.listBaseImages())[0]?.observations, bundle.observations);
+});
+
+test('the table of observed digests is about Firecracker’s own bucket alone, and holds digests', () => {
+  const own = 'https://s3.amazonaws.com/spec.ccfc.min';
+  const key = 'firecracker-ci/20260923-6f82ac4cf331-0/x86_64/vmlinux-6.18.48';
+  assert.match(observedDigest(own, key) ?? '', /^9204218e[0-9a-f]{56}$/);
+  assert.equal(observedDigest('http://mirror/spec.ccfc.min', key), undefined);
+  for (const other of ['', 'toString', 'firecracker-ci/__proto__/x86_64/a', key.replace('48', '49'), `${key}.config`]) {
+    assert.equal(observedDigest(own, other), undefined);
+  }
+});
+
+test('when nobody can be asked and nothing is remembered, staleIfError takes a set that this release knows, labelled as such', async (t) => {
+  const { bucket, images, warnings } = await ciWorld(t);
+  bucket.intercept = (request, response) => {
+    if (request.method === 'GET' && request.url?.includes('list-type') !== true) return false;
+    response.writeHead(503, { 'retry-after': '0' }).end();
+    return true;
+  };
+  assert.equal((await rejection(images.ensureBaseImage())).code, 'VERSION_FETCH_FAILED');
+  const bundle = await images.ensureBaseImage({ staleIfError: true });
+  assert.equal(bundle.ciVersion, '20260923-6f82ac4cf331-0');
+  assert.equal(bundle.firecrackerVersion, 'v1.17.0');
+  assert.equal(basename(bundle.kernelImagePath), 'vmlinux-6.18.48');
+  assert.match(
+    warnings.join('\n'),
+    /Taking what this release knows: nobody could be asked; 20260923-6f82ac4cf331-0 was whole on 2026-11-01/,
+  );
+  const stable = await images.ensureBaseImage({ preset: 'stable', staleIfError: true });
+  assert.equal(basename(stable.kernelImagePath), 'vmlinux-6.1.186');
+  for (const call of [{ reference: 'v1.15' }, { require: ['overlayfs'] }] as const) {
+    assert.equal(
+      (await rejection(images.ensureBaseImage({ ...call, staleIfError: true }))).code.endsWith('FAILED'),
+      true,
+    );
+  }
+});

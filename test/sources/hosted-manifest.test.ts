@@ -13,7 +13,7 @@ import { duplicateKey } from '../../src/sources/hosted-manifest/duplicate-key.ts
 import { hostedManifest } from '../../src/sources/hosted-manifest/schema.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { contextOf } from '../support/images.ts';
-import { schemaPath, schemaText } from '../../scripts/manifest-schema.ts';
+import { schemaPath, schemaText } from '../../scripts/schemas.ts';
 import { rejection } from '../support/rejection.ts';
 
 const SHA = 'a'.repeat(64);

@@ -5,7 +5,13 @@ import { formatResolution } from '../resolution-text.ts';
 import type { Verb } from '../verb.ts';
 
 const { offline: _offline, force: _force, refresh: _refresh, ...ASKING_FLAGS } = FETCH_FLAGS;
-const { 'prefer-offline': _prefer, 'max-age': _age, 'stale-if-error': _stale, ...CHOICES } = CHOICE_FLAGS;
+const {
+  frozen: _frozen,
+  'prefer-offline': _prefer,
+  'max-age': _age,
+  'stale-if-error': _stale,
+  ...CHOICES
+} = CHOICE_FLAGS;
 
 export const resolve: Verb = {
   name: 'resolve',

@@ -3,7 +3,8 @@ import { XmlElement, parseXml } from '@rgrove/parse-xml';
 /** What a listing says about an object. */
 export interface ListedObject {
   readonly key: string;
-  readonly bytes: number;
+  /** Absent for what was not listed but is known to be there. */
+  readonly bytes?: number;
   /** Quotes included; absent when the server gives none. */
   readonly etag?: string;
   /** Milliseconds since 1970. */

@@ -20,6 +20,7 @@ export function remoteArtifact(
     fileName,
     identity: JSON.stringify(['url', url, sha256?.toLowerCase()]),
     ...promised(sha256, sizeBytes),
+    url,
     async open(context, range) {
       const { body } = await openStream(url, { policy, signal: context.signal, expectedBytes: sizeBytes, range });
       return body;

@@ -1,4 +1,4 @@
-import type { Arch, ArtifactRole, ResolvedImage, Trust } from './image.ts';
+import type { Arch, ArtifactRole, ResolvedImage, Trust } from '../image.ts';
 
 /** What would be fetched for a reference, and why: nothing was. */
 export interface Resolution {

@@ -1,7 +1,7 @@
-import { SmartVMError } from './errors.ts';
-import type { Arch, ImageReference, Selection, Trust } from './image.ts';
-import { archFrom, referenceFrom, type BaseImageManagerOptions, type EnsureBaseImageOptions } from './options.ts';
-import { formatReference } from './reference.ts';
+import { SmartVMError } from '../errors.ts';
+import type { Arch, ImageReference, Selection, Trust } from '../image.ts';
+import { archFrom, referenceFrom, type BaseImageManagerOptions, type EnsureBaseImageOptions } from '../options.ts';
+import { formatReference } from '../reference.ts';
 
 /** What one call asks for, after options of call and manager were brought together. */
 export interface Asked {

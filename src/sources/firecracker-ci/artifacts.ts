@@ -1,0 +1,90 @@
+import {
+  toPlainName,
+  type Artifact,
+  type PinnedArtifact,
+  type PinnedArtifacts,
+  type ResolvedImage,
+  type SourceSettings,
+} from '../../image.ts';
+import { openStream } from '../../transfer/transfer.ts';
+import { companionOf, objectUrl } from './bucket.ts';
+import type { ObservedDigest } from './observed-digests.ts';
+import type { Candidate } from './set-content.ts';
+
+/** A bucket, and what others saw in it. */
+export interface Bucket {
+  readonly settings: SourceSettings;
+  readonly observed: ObservedDigest;
+}
+
+/** The transfer is bound to the ETag that was listed, so that kernel and root never come from different uploads. */
+export function artifactOf(
+  { key, name, bytes, etag, modifiedAtMs }: Candidate,
+  { settings, observed }: Bucket,
+): Artifact {
+  const url = objectUrl(settings.bucketUrl, key);
+  const sha256 = observed(settings.bucketUrl, key);
+  return {
+    fileName: toPlainName(name),
+    identity: identityOf(url, etag ?? modifiedAtMs, bytes),
+    url,
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(sha256 === undefined ? {} : { sha256 }),
+    ...(etag === undefined ? {} : { etag }),
+    ...(modifiedAtMs === 0 ? {} : { modifiedAt: new Date(modifiedAtMs).toISOString() }),
+    async open({ signal }, range) {
+      const options = { policy: settings, signal, expectedBytes: bytes, ifMatch: etag, range };
+      return (await openStream(url, options)).body;
+    },
+  };
+}
+
+/** What stands for the bytes of an object besides themselves. */
+export function observationsOf({ key, name, bytes, etag }: Candidate, { settings, observed }: Bucket): string[] {
+  const digest = observed(settings.bucketUrl, key);
+  return [
+    ...(bytes === undefined ? [] : [`${name}: ${bytes} bytes, as the listing said`]),
+    ...(etag === undefined ? [] : [`${name}: ETag ${etag}, as the listing said`]),
+    ...(digest === undefined
+      ? []
+      : [`${name}: SHA-256 ${digest}, as third parties observed it; upstream publishes none`]),
+  ];
+}
+
+/** From the bucket of these settings, wherever the lock file found them: the digests decide. */
+export function reopened(
+  pinned: PinnedArtifacts,
+  settings: SourceSettings,
+): Pick<ResolvedImage, 'artifacts' | 'companions'> {
+  const { bucketUrl } = settings;
+  const keyOf = (url: string): string => {
+    const { pathname } = new URL(url);
+    return decodeURIComponent(pathname.slice(Math.max(0, pathname.indexOf('/firecracker-ci/'))).replace(/^\//, ''));
+  };
+  const artifact = ({ fileName, url, bytes, sha256, etag, modifiedAt }: PinnedArtifact): Artifact => {
+    const here = objectUrl(bucketUrl, keyOf(url));
+    return {
+      fileName,
+      identity: identityOf(here, etag ?? Date.parse(modifiedAt ?? ''), bytes),
+      bytes,
+      sha256,
+      url: here,
+      ...(etag === undefined ? {} : { etag }),
+      async open({ signal }, range) {
+        return (await openStream(here, { policy: settings, signal, expectedBytes: bytes, range })).body;
+      },
+    };
+  };
+  const [kernel, rootfs] = [keyOf(pinned.kernel.url), keyOf(pinned.rootfs.url)];
+  return {
+    artifacts: { kernel: artifact(pinned.kernel), rootfs: artifact(pinned.rootfs) },
+    companions: {
+      kernelConfig: companionOf(`${kernel}.config`, settings),
+      packageList: companionOf(rootfs.replace(/\.[^.]*$/, '.manifest'), settings),
+    },
+  };
+}
+
+function identityOf(url: string, version: string | number, bytes?: number): string {
+  return JSON.stringify(['firecracker-ci', url, version, bytes]);
+}
