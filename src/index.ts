@@ -1,6 +1,7 @@
 export { BaseImageManager, type PruneBaseImagesOptions, type VerifyReport } from './manager.ts';
 export type { LockBaseImagesOptions, LockChange, LockReport } from './manager/lock-images.ts';
 export type { ArtifactDifference, Changes, ImageDifference } from './compare.ts';
+export { diagnose, type DiagnoseOptions, type Finding } from './doctor.ts';
 export { findLockFile } from './lockfile/lock-file.ts';
 export type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
 export type { EnsurePlan, Resolution, ResolvedArtifact } from './manager/resolution.ts';
@@ -15,6 +16,7 @@ export {
   type CheckBootOptions,
 } from './boot.ts';
 export { recogniseKernel, recogniseRootfs, type FileVerdict, type KernelFormat } from './vmm/kernel-format.ts';
+export { lintKernelArguments } from './vmm/kernel-arguments.ts';
 export type { Machine, MachineExit } from './vmm/process.ts';
 export type { Accelerator, MachinePlan, MachineSize, MachineType, VmmName } from './vmm/vmm.ts';
 export { SmartVMError, type SmartVMErrorCode, type SmartVMErrorOptions } from './errors.ts';

@@ -166,6 +166,11 @@ export class BaseImageManager {
     );
   }
 
+  /** How much room there is where the cache lies, or would. */
+  async cacheSpace(): Promise<{ readonly freeBytes: number }> {
+    return { freeBytes: await this.#store.freeBytes() };
+  }
+
   /** Every bundle in the cache, the last used first. Reads records, never image bytes. */
   async listBaseImages(): Promise<readonly Bundle[]> {
     return await this.#store.list();

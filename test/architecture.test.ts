@@ -30,6 +30,7 @@ const RULES: readonly { readonly from: RegExp; readonly may: readonly RegExp[]; 
       /^vmm\/host\.ts$/,
     ],
   },
+  { from: /^doctor\.ts$/, may: [/^(?:image|errors|manager)\.ts$/, /^compat\//, /^vmm\//] },
   { from: /^boot(?:\.ts$|\/)/, may: [/^(?:image|errors)\.ts$/, /^boot\//, /^store\//, /^vmm\//] },
   { from: /^seed-names\.ts$/, may: [/^(?:image|options)\.ts$/, /^sources\//] },
   { from: /^index\.ts$/, may: [/^(?!cli\/)/] },

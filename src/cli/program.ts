@@ -11,6 +11,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   resolve: async () => (await import('./commands/resolve.ts')).resolve,
   lock: async () => (await import('./commands/lock.ts')).lock,
   diff: async () => (await import('./commands/diff.ts')).diff,
+  doctor: async () => (await import('./commands/doctor.ts')).doctor,
   boot: async () => (await import('./commands/boot.ts')).boot,
   list: async () => (await import('./commands/list.ts')).list,
   inspect: async () => (await import('./commands/inspect.ts')).inspect,

@@ -190,8 +190,13 @@ export class BundleStore {
   /** How many bytes making this image would fetch, and how many are free; `undefined` where the source says no size. */
   async need(image: ResolvedImage): Promise<{ readonly bytesToFetch: number | undefined; readonly freeBytes: number }> {
     const isThere = await reading('look at the cache', () => checkRoot(this.#layout));
-    const freeBytes = await reading('look at the disk', () => freeBytesAt(this.#layout.root));
-    return { bytesToFetch: isThere ? await this.#maker.bytesToFetch(image) : sizeOf(image), freeBytes };
+    const bytesToFetch = isThere ? await this.#maker.bytesToFetch(image) : sizeOf(image);
+    return { bytesToFetch, freeBytes: await this.freeBytes() };
+  }
+
+  /** How many bytes are free on the disk of the cache. */
+  async freeBytes(): Promise<number> {
+    return await reading('look at the disk', () => freeBytesAt(this.#layout.root));
   }
 
   /** Remembers what a reference resolved to, where the cache can be written. */

@@ -11,7 +11,11 @@ export const inspect: Verb = {
   name: 'inspect',
   summary: 'Show everything that is known of an image in the cache.',
   operands: { text: '<id|reference>', min: 1, max: 1 },
-  flags: { ...ARCH_FLAG, ...COMMON_FLAGS },
+  flags: {
+    'boot-args': { help: 'Show its kernel arguments alone, and what is odd about them.' },
+    ...ARCH_FLAG,
+    ...COMMON_FLAGS,
+  },
   examples: [
     { command: 'smartvm inspect debian', says: 'Where it came from, how far it is trusted, its digests.' },
     { command: 'smartvm inspect debian --json | jq .checksums', says: 'The same for programs.' },
@@ -26,11 +30,18 @@ export const inspect: Verb = {
     if (others.length > 0) {
       words.say(`note: ${others.length} more of this id, ask by folder: ${others.map(folderOf).join(', ')}`);
     }
+    const library = await import('../../index.ts');
+    if (args.has('boot-args')) {
+      const { bootArgs, arch, rootfsIsReadOnly } = bundle;
+      const findings = library.lintKernelArguments(bootArgs, arch, rootfsIsReadOnly);
+      const lines = [bootArgs, ...findings.map((finding) => `- ${finding}`)].map((line) => `${plainLine(line)}\n`);
+      shell.stdout.write(args.has('json') ? toJson({ bootArgs, findings }) : lines.join(''));
+      return 0;
+    }
     if (args.has('json')) {
       shell.stdout.write(toJson(bundle));
       return 0;
     }
-    const library = await import('../../index.ts');
     const seen: Seen = {
       kernel: await library.recogniseKernel(bundle.kernelImagePath),
       rootfs: await library.recogniseRootfs(bundle.rootfsPath),
@@ -60,6 +71,7 @@ function factsOf(bundle: Bundle, seen: Seen): readonly (readonly [string, string
     ['reference', bundle.reference],
     ['arch', bundle.arch],
     ['trust', bundle.trust],
+    ...(bundle.observations ?? []).map((observation) => ['  seen', observation] as const),
     ['ci-version', bundle.ciVersion],
     ['firecracker', bundle.firecrackerVersion],
     ['source', bundle.source.type],
