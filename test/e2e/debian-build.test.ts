@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test, { after } from 'node:test';
-import { BaseImageManager, hostArch, type Context } from 'smartvm';
+import { BaseImageManager, hostArch, type Context, type ProgressEvent } from 'smartvm';
 import { createSource } from '../../src/sources/debian.ts';
 import { debianBundle } from '../support/debian-bundle.ts';
 import { rejection } from '../support/rejection.ts';
@@ -66,6 +66,26 @@ test('a build that is aborted leaves no folder and adds nothing to the cache', a
   assert.deepEqual(await images.listBaseImages(), []);
   await rm(cacheDir, { recursive: true });
   assert.deepEqual(readdirSync(scratch), []);
+});
+
+test('a lock file pins what was built here; frozen, it comes from the cache and nothing is looked up', async (t) => {
+  const { bundleDir, bundleId, checksums } = await debianBundle();
+  const folder = await mkdtemp(join(scratch, 'lock-'));
+  const events: ProgressEvent[] = [];
+  const images = new BaseImageManager({
+    cacheDir: dirname(dirname(dirname(bundleDir))),
+    arch,
+    lockFile: join(folder, 'smartvm.lock'),
+    onProgress: (event) => void events.push(event),
+  });
+  t.after(() => rm(folder, { recursive: true }));
+  const { changes } = await images.lockBaseImages([{ reference: 'debian' }]);
+  assert.deepEqual(changes, [{ reference: 'debian', arch, change: 'added' }]);
+  events.length = 0;
+  const pinned = await images.ensureBaseImage({ reference: 'debian', frozen: true });
+  assert.equal(pinned.trust, 'pinned');
+  assert.deepEqual([pinned.bundleId, pinned.checksums], [bundleId, checksums]);
+  assert.deepEqual(events, []);
 });
 
 test('without the tools of a build the error names the packages to install', async (t) => {
