@@ -111,19 +111,19 @@ export class BaseImageManager {
   }
 
   /**
-   * Says what `ensureBaseImage` would choose and why. Asks the source, downloads no image and writes nothing. Rejects as
+   * Says what `ensureBaseImage` would choose and why; what the lock file names is not asked for. Asks the source, downloads no image and writes nothing. Rejects as
    * `ensureBaseImage` does while it finds an image.
    */
   async resolveBaseImage(options: EnsureBaseImageOptions = {}): Promise<Resolution> {
-    return resolutionOf(await this.#resolveOnly(options));
+    return resolutionOf(await this.#resolveOnly(options, true));
   }
 
   /** Says what `ensureBaseImage` would do: what it would fetch, from where, and what would be removed for it. Does nothing. */
   async planBaseImage(options: EnsureBaseImageOptions = {}): Promise<EnsurePlan> {
     const context = this.#context(options.signal);
-    const image = await this.#resolveOnly(options);
+    const image = await this.#resolveOnly(options, true);
     const resolution = resolutionOf(image);
-    const isCached = (await this.#store.list()).some(({ bundleDir }) => bundleDir === this.#store.placeOf(image));
+    const isCached = await this.#store.holds(image);
     const { bytesToFetch, freeBytes } = await this.#store.need(image);
     const keep = Math.max(0, this.#limit - (isCached ? 0 : 1));
     const { removed } = isCached
@@ -251,19 +251,21 @@ export class BaseImageManager {
 
   /**
    * What differs between two images: their files, the options of their kernels, the packages of their root file systems, as
-   * far as their sources publish them. Downloads neither image. Rejects as `resolveBaseImage` does.
+   * far as their sources publish them, now and whatever a lock file says. Downloads neither image. Rejects as `resolveBaseImage` does.
    */
   async compareBaseImages(one: EnsureBaseImageOptions, other: EnsureBaseImageOptions): Promise<ImageDifference> {
     const context = this.#context(one.signal);
     const { describeImage, differenceBetween } = await import('./compare.ts');
-    const [from, to] = [await this.#resolveOnly(one), await this.#resolveOnly(other)];
+    const [from, to] = [await this.#resolveOnly(one, false), await this.#resolveOnly(other, false)];
     return differenceBetween(await describeImage(from, context), await describeImage(to, context));
   }
 
-  async #resolveOnly(options: EnsureBaseImageOptions): Promise<ResolvedImage> {
+  async #resolveOnly(options: EnsureBaseImageOptions, heedLock: boolean): Promise<ResolvedImage> {
     const context = this.#context(options.signal);
     const asked = askedFrom(options, this.#options);
-    return await this.#finder.resolve(await this.#finder.sourceOf(asked, options), asked, context);
+    const source = await this.#finder.sourceOf(asked, options);
+    if (!heedLock) return await this.#finder.resolve(source, asked, context);
+    return await this.#ensurer.resolve(source, asked, options.frozen ?? this.#options.frozen ?? false, context);
   }
 
   async #recallText(text: string, arch: Arch): Promise<Bundle | undefined> {

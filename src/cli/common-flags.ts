@@ -38,10 +38,21 @@ export const FETCH_FLAGS = {
   'allow-http': { value: '<origin>', multiple: true, help: 'Origin that may be spoken to without TLS. Repeatable.' },
 } satisfies Flags;
 
+interface ManagerOptions {
+  /** Where there is no lock file yet. */
+  readonly defaultLockFile?: string;
+  /** False for verbs that look at the world and not at what was pinned. */
+  readonly heedsLock?: boolean;
+}
+
 /** A manager as the flags of this call want it. What no flag says is left to the library: environment, then defaults. */
-export async function managerFor({ args, shell, words }: Call, defaultLockFile?: string): Promise<BaseImageManager> {
+export async function managerFor(
+  { args, shell, words }: Call,
+  { defaultLockFile, heedsLock = true }: ManagerOptions = {},
+): Promise<BaseImageManager> {
   const { BaseImageManager, findLockFile, hostArch } = await import('../index.ts');
-  const lockFile = args.text('lock-file') ?? (await findLockFile('.')) ?? defaultLockFile;
+  const named = args.text('lock-file') ?? (await findLockFile('.')) ?? defaultLockFile;
+  const lockFile = heedsLock ? named : undefined;
   return new BaseImageManager({
     lockFile,
     arch: archOf(args) ?? hostArch(),

@@ -2,7 +2,11 @@ import { z } from 'zod';
 
 const artifact = z.object({
   fileName: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/, 'must be a plain name'),
-  url: z.string().max(8192).optional().describe('Where it was fetched from; absent for what is made on a machine'),
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be an http: or https: address' })
+    .max(8192)
+    .optional()
+    .describe('Where it was fetched from; absent for what is made on a machine'),
   bytes: z.int().min(0),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
   etag: z.string().max(300).optional().describe('What the server called this content, quotes included'),

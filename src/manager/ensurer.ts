@@ -66,18 +66,13 @@ export class Ensurer {
     context: Context,
   ): Promise<Bundle> {
     const { text, arch } = asked;
-    const { agreeing, mismatch, pinnedArtifacts, pinnedImage, unopenable } =
-      await import('../lockfile/locked-image.ts');
+    const { mismatch, pinnedImage, unopenable } = await import('../lockfile/locked-image.ts');
     const closed = pinnedImage(locked, text, arch, unopenable(locked));
     const cached = force ? undefined : await this.#keeper.prepare(text, () => this.#store.findContent(closed, context));
     if (cached !== undefined) return cached;
     if (offline) throw notCached(text, this.#cacheDir);
     const lockPath = this.#lock?.path ?? '';
-    const again = pinnedArtifacts(locked);
-    const image =
-      source.reopen === undefined || again === undefined
-        ? agreeing(locked, await this.#finder.resolve(source, asked, context), text, lockPath)
-        : pinnedImage(locked, text, arch, source.reopen(again).artifacts);
+    const image = await this.#reopened(locked, source, asked, context);
     try {
       return await this.#keeper.prepare(`base image bundle ${image.facts.bundleId}`, () =>
         this.#keeper.add(image, context, force),
@@ -86,6 +81,24 @@ export class Ensurer {
       const changed = causeWith(error, ['STORE_DIGEST_MISMATCH', 'STORE_SIZE_MISMATCH', 'TRANSFER_TOO_LARGE']);
       throw changed === undefined ? error : mismatch(text, lockPath, [changed.message], error);
     }
+  }
+
+  /** The image that would be taken: the locked one, else the one that the source finds now. */
+  async resolve(source: ImageSource, asked: Asked, frozen: boolean, context: Context): Promise<ResolvedImage> {
+    const locked = await this.#lockedFor(asked, frozen);
+    if (locked === undefined) return await this.#finder.resolve(source, asked, context);
+    const image = await this.#reopened(locked, source, asked, context);
+    return { ...image, why: [`${this.#lock?.path ?? 'the lock file'} names it`] };
+  }
+
+  async #reopened(locked: LockedImage, source: ImageSource, asked: Asked, context: Context): Promise<ResolvedImage> {
+    const { agreeing, pinnedArtifacts, pinnedImage } = await import('../lockfile/locked-image.ts');
+    const { text, arch } = asked;
+    const again = pinnedArtifacts(locked);
+    if (source.reopen !== undefined && again !== undefined) {
+      return pinnedImage(locked, text, arch, source.reopen(again).artifacts);
+    }
+    return agreeing(locked, await this.#finder.resolve(source, asked, context), text, this.#lock?.path ?? '');
   }
 
   /** The answer that needs no asking: offline any, else one that is fixed, built here, or young enough. */

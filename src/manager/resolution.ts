@@ -26,7 +26,7 @@ export interface ResolvedArtifact {
 /** What `ensureBaseImage` would do now. */
 export interface EnsurePlan {
   readonly resolution: Resolution;
-  /** True when the bundle is here and sound. */
+  /** True when the bundle is here. */
   readonly isCached: boolean;
   /** Bytes that would come over the network or from a build; absent when the source does not say its sizes. */
   readonly bytesToFetch?: number;

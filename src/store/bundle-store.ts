@@ -171,20 +171,18 @@ export class BundleStore {
    * and however much it was trusted then; every artifact has to have a digest.
    */
   async findContent(image: ResolvedImage, context: Context): Promise<Bundle | undefined> {
-    const { kernel, rootfs, initrd } = image.artifacts;
-    const wanted = [kernel.sha256, rootfs.sha256, initrd?.sha256].join();
     for (const bundle of await this.list()) {
-      const { kernelSha256, rootfsSha256, initrdSha256 } = bundle.checksums;
-      if ([kernelSha256, rootfsSha256, initrdSha256].join() !== wanted || !saysTheSame(bundle, image)) continue;
+      if (!hasContentOf(bundle, image)) continue;
       const found = await this.#find(`look for ${bundle.bundleId}`, () => basename(bundle.bundleDir), context);
       if (found !== undefined) return asAsked(found, image);
     }
     return undefined;
   }
 
-  /** Where the bundle of this image lies, or would. */
-  placeOf(image: ResolvedImage): string {
-    return join(this.#layout.bundles, bundleDirName(image));
+  /** True when there is a bundle of this image, whether or not it is sound. Reads records only. */
+  async holds(image: ResolvedImage): Promise<boolean> {
+    const place = join(this.#layout.bundles, bundleDirName(image));
+    return (await this.list()).some((bundle) => bundle.bundleDir === place || hasContentOf(bundle, image));
   }
 
   /** How many bytes making this image would fetch, and how many are free; `undefined` where the source says no size. */
@@ -284,6 +282,14 @@ const SAME: readonly (keyof ImageFacts)[] = [
   'rootfsIsReadOnly',
   'bootArgs',
 ];
+
+/** True when it says what the image says and holds what the image must be by all of its digests. */
+function hasContentOf(bundle: Bundle, image: ResolvedImage): boolean {
+  const { kernel, rootfs, initrd } = image.artifacts;
+  const { kernelSha256, rootfsSha256, initrdSha256 } = bundle.checksums;
+  const isSame = kernel.sha256 === kernelSha256 && rootfs.sha256 === rootfsSha256 && initrd?.sha256 === initrdSha256;
+  return isSame && (initrd === undefined) === (initrdSha256 === undefined) && saysTheSame(bundle, image);
+}
 
 function saysTheSame(bundle: Bundle, { facts, artifacts }: ResolvedImage): boolean {
   const names = [artifacts.kernel.fileName, artifacts.rootfs.fileName];

@@ -266,6 +266,22 @@ test('offline, what is locked and here is the answer; what is not here is not ca
   assert.equal((await rejection(elsewhere.ensureBaseImage())).code, 'BASE_IMAGE_NOT_CACHED');
 });
 
+test('resolving and planning heed the lock file: nobody is asked, and what is here is not fetched', async (t) => {
+  const { bucket, manager, lockFile } = await lockWorld(t);
+  await manager().lockBaseImages([{ preset: 'latest' }]);
+  const before = bucket.requests.length;
+  const resolution = await manager('two').resolveBaseImage();
+  assert.deepEqual([resolution.trust, resolution.why], ['pinned', [`${lockFile} names it`]]);
+  assert.ok(resolution.artifacts.every(({ sha256 }) => sha256 !== undefined));
+  assert.deepEqual((await manager('two').planBaseImage()).isCached, false);
+  assert.deepEqual((await manager('one').planBaseImage()).isCached, true);
+  assert.equal(bucket.requests.length, before);
+  assert.equal(
+    (await rejection(manager('two', { frozen: true }).resolveBaseImage({ preset: 'lts' }))).code,
+    'BASE_IMAGE_LOCK_MISMATCH',
+  );
+});
+
 const BROKEN: readonly (readonly [what: string, text: string, said: RegExp])[] = [
   ['from the future', '{"lockVersion": 2, "images": {}}', /lockVersion is 2, and this smartvm reads up to 1/],
   ['with conflicts', '{\n<<<<<<< ours\n"a": 1\n=======\n"a": 2\n>>>>>>> theirs\n}', /merge that is not finished/],
@@ -274,6 +290,12 @@ const BROKEN: readonly (readonly [what: string, text: string, said: RegExp])[] =
   ['null', 'null', /no lock file/],
   ['without versions', '{"images": {}}', /lockVersion/],
   ['with a wrong digest', lockWith({ sha256: 'abc' }), /images\.latest\.x86_64\.artifacts\.kernel\.sha256/],
+  [
+    'with an address that is none',
+    lockWith({ url: 'not an address' }),
+    /images\.latest\.x86_64\.artifacts\.kernel\.url/,
+  ],
+  ['with an address of a file', lockWith({ url: 'file:///etc/passwd' }), /artifacts\.kernel\.url must be/],
   ['with a name that leads out', lockWith({ fileName: '../x' }), /images\.latest\.x86_64\.artifacts\.kernel\.fileName/],
 ];
 
@@ -291,6 +313,17 @@ for (const [what, text, said] of BROKEN) {
     assert.equal(await readFile(lockFile, 'utf8'), text);
   });
 }
+
+test('an address that is oddly escaped is asked for as it is, and no raw error comes', async (t) => {
+  const { lockFile, manager } = await lockWorld(t);
+  await writeFile(
+    lockFile,
+    lockWith({ url: 'https://host/%zz/firecracker-ci/%E0%A4%A/x' }).replaceAll('"g"', '"g","url":"https://h/r"'),
+  );
+  const failure = await rejection(manager().ensureBaseImage());
+  assert.equal(failure.code, 'BASE_IMAGE_PREPARE_FAILED');
+  assert.match(failure.message, /404/);
+});
 
 test('a lock that fails half-way writes nothing', async (t) => {
   const { lockFile, manager } = await lockWorld(t);

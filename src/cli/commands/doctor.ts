@@ -17,7 +17,7 @@ export const doctor: Verb = {
 
   async run(call) {
     const { args, shell, words } = call;
-    const images = await managerFor(call);
+    const images = await managerFor(call, { heedsLock: false });
     const { diagnose } = await import('../../index.ts');
     const findings = await diagnose(images, { offline: args.has('offline'), signal: shell.signal });
     words.end();

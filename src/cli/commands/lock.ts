@@ -36,7 +36,7 @@ export const lock: Verb = {
     const { args, shell, words } = call;
     const update = args.has('update');
     if (args.operands.length === 0 && !update) throw args.wrong('lock needs a reference, or --update');
-    const images = await managerFor(call, LOCK_FILE_NAME);
+    const images = await managerFor(call, { defaultLockFile: LOCK_FILE_NAME });
     const asking = args.operands.map((reference) => ({ reference, ...choicesOf(args) }));
     const report = await images.lockBaseImages(asking, { update, dryRun: args.has('dry-run'), signal: shell.signal });
     words.end();

@@ -59,7 +59,8 @@ export function reopened(
   const { bucketUrl } = settings;
   const keyOf = (url: string): string => {
     const { pathname } = new URL(url);
-    return decodeURIComponent(pathname.slice(Math.max(0, pathname.indexOf('/firecracker-ci/'))).replace(/^\//, ''));
+    const path = pathname.slice(Math.max(0, pathname.indexOf('/firecracker-ci/'))).replace(/^\//, '');
+    return path.split('/').map(decoded).join('/');
   };
   const artifact = ({ fileName, url, bytes, sha256, etag, modifiedAt }: PinnedArtifact): Artifact => {
     const here = objectUrl(bucketUrl, keyOf(url));
@@ -87,4 +88,13 @@ export function reopened(
 
 function identityOf(url: string, version: string | number, bytes?: number): string {
   return JSON.stringify(['firecracker-ci', url, version, bytes]);
+}
+
+/** A segment of an address as it was before it was escaped; one that nobody escaped is left as it is. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
