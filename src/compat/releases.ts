@@ -31,6 +31,14 @@ export const FIRECRACKER_MINORS: readonly FirecrackerMinor[] = [
   { minor: 'v1.5', releasedOn: '2023-10-09', lastPatch: 'v1.5.1', supportedUntil: '2024-04-09' },
 ];
 
+/** What Firecracker can do, and the first release that can (its changelog). */
+export const FEATURES = {
+  /** `--enable-pci`; without it Firecracker adds `pci=off` itself. */
+  pci: 'v1.13.0',
+  /** A bzImage as the kernel, on x86_64 (#6037). */
+  bzImage: 'v1.17.0',
+} as const satisfies Readonly<Record<string, string>>;
+
 /** A release as its support stands on a day (`2026-11-24`). */
 export type Support =
   | { readonly state: 'supported'; readonly until: string }

@@ -1,9 +1,8 @@
 import lt from 'semver/functions/lt.js';
+import { FEATURES } from '../compat/releases.ts';
 import { kernelArguments, words } from './kernel-arguments.ts';
 import { RUN_DIR, type BootSubject, type MachinePlan, type Vmm } from './vmm.ts';
 
-/** The first release that boots a bzImage (its changelog, #6037). */
-const FIRST_WITH_BZIMAGE = '1.17.0';
 /** Firecracker says these itself; `pci=off` said twice is harmless, with `--enable-pci` it would not be. */
 const DROPS = /^(?:root=|ro$|rw$|pci=off$)/;
 const CONFIG_NAME = 'machine.json';
@@ -19,8 +18,8 @@ export const firecracker: Vmm = {
     if (host.arch !== subject.arch)
       return `Firecracker runs ${host.arch ?? 'nothing'} here, and the image is ${subject.arch}`;
     const { version } = host.firecracker;
-    if (subject.kernelFormat === 'bzimage' && lt(version, FIRST_WITH_BZIMAGE)) {
-      return `a bzImage boots from Firecracker v${FIRST_WITH_BZIMAGE} on, and this is v${version}`;
+    if (subject.kernelFormat === 'bzimage' && lt(version, FEATURES.bzImage)) {
+      return `a bzImage boots from Firecracker ${FEATURES.bzImage} on, and this is v${version}`;
     }
     return undefined;
   },

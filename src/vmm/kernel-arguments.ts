@@ -1,3 +1,4 @@
+import { FEATURES } from '../compat/releases.ts';
 import { SmartVMError } from '../errors.ts';
 import type { Arch } from '../image.ts';
 
@@ -46,7 +47,7 @@ export function lintKernelArguments(bundleArgs: string, arch: Arch, rootfsIsRead
     findings.push('no panic=: a kernel that panics hangs instead of ending its machine');
   if (has('pci=off')) {
     findings.push(
-      'pci=off: Firecracker adds it itself; with --enable-pci, or on QEMU q35, it would hide the disk, and is left out there',
+      `pci=off: Firecracker adds it itself; with --enable-pci (${FEATURES.pci} on), or on QEMU q35, it would hide the disk, and is left out there`,
     );
   }
   if (arch === 'x86_64' && !valuesOf('reboot').includes('k')) {
