@@ -151,7 +151,7 @@ export interface ResolvedImage {
   readonly artifacts: Artifacts;
   /** How it came to be this one, step by step, in words. */
   readonly why?: readonly string[];
-  /** What its bytes are held against, in words: recorded in the bundle beside its trust. */
+  /** What its bytes are held against, in words: recorded in the bundle beside its trust. May grow while they are read. */
   readonly observations?: readonly string[];
   /** The configuration of the kernel, and the packages of the root file system, where the source publishes them. */
   readonly companions?: { readonly kernelConfig?: Companion; readonly packageList?: Companion };

@@ -104,6 +104,8 @@ function imageOf(
   const isPreset = wanted.kind === 'latest' || wanted.kind === 'stable' || wanted.kind === 'lts';
   const preset: BaseImagePreset = isPreset ? wanted.kind : 'ci';
   const rootfsIsReadOnly = rootfs.rootfsType === 'squashfs';
+  const observations = [kernel, rootfs].flatMap((candidate) => observationsOf(candidate, bucket));
+  const observe = (observation: string): void => void observations.push(observation);
   return {
     facts: {
       reference: locator,
@@ -124,9 +126,9 @@ function imageOf(
       },
       trust: 'first-use',
     },
-    artifacts: { kernel: artifactOf(kernel, bucket), rootfs: artifactOf(rootfs, bucket) },
+    artifacts: { kernel: artifactOf(kernel, bucket, observe), rootfs: artifactOf(rootfs, bucket, observe) },
     why: [...set.why, ...target.why, ...why, `${rootfs.name} is the root file system that is taken of this set`],
-    observations: [kernel, rootfs].flatMap((candidate) => observationsOf(candidate, bucket)),
+    observations,
     companions: {
       ...(kernel.configKey === undefined ? {} : { kernelConfig: companionOf(kernel.configKey, settings) }),
       ...(rootfs.packageListKey === undefined ? {} : { packageList: companionOf(rootfs.packageListKey, settings) }),

@@ -295,7 +295,16 @@ test('what third parties observed is held against the bytes: agreement is told, 
     new RegExp(`vmlinux-6\\.18\\.51: SHA-256 ${true256}, as third parties`),
   );
   assert.match(bundle.observations?.join('\n') ?? '', /ubuntu-24\.04\.squashfs: 4096 bytes, as the listing said/);
+  assert.match(bundle.observations?.join('\n') ?? '', /vmlinux-6\.18\.51: the bytes are what the ETag says/);
   assert.deepEqual((await images.listBaseImages())[0]?.observations, bundle.observations);
+});
+
+test('bytes that are not what their ETag says are kept, and that is told', async (t) => {
+  const { bucket, images } = await ciWorld(t);
+  const key = `firecracker-ci/${DATED}/x86_64/ubuntu-24.04.squashfs`;
+  bucket.put(key, bucket.object(key).content, { etag: `"${'0'.repeat(32)}"` });
+  const { observations } = await images.ensureBaseImage();
+  assert.match(observations?.join('\n') ?? '', /ubuntu-24\.04\.squashfs: the bytes are NOT what the ETag says/);
 });
 
 test('the table of observed digests is about Firecracker’s own bucket alone, and holds digests', () => {

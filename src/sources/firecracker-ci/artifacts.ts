@@ -8,6 +8,7 @@ import {
 } from '../../image.ts';
 import { openStream } from '../../transfer/transfer.ts';
 import { companionOf, objectUrl } from './bucket.ts';
+import { EtagCheck, watched } from './etag-check.ts';
 import type { ObservedDigest } from './observed-digests.ts';
 import type { Candidate } from './set-content.ts';
 
@@ -21,6 +22,7 @@ export interface Bucket {
 export function artifactOf(
   { key, name, bytes, etag, modifiedAtMs }: Candidate,
   { settings, observed }: Bucket,
+  observe: (observation: string) => void,
 ): Artifact {
   const url = objectUrl(settings.bucketUrl, key);
   const sha256 = observed(settings.bucketUrl, key);
@@ -34,7 +36,11 @@ export function artifactOf(
     ...(modifiedAtMs === 0 ? {} : { modifiedAt: new Date(modifiedAtMs).toISOString() }),
     async open({ signal }, range) {
       const options = { policy: settings, signal, expectedBytes: bytes, ifMatch: etag, range };
-      return (await openStream(url, options)).body;
+      const { body } = await openStream(url, options);
+      const check = range === undefined ? EtagCheck.of(etag, bytes) : undefined;
+      if (check === undefined) return body;
+      const end = (): void => observe(`${name}: the bytes ${check.agrees() ? 'are' : 'are NOT'} what the ETag says`);
+      return watched(body, (chunk) => check.update(chunk), end);
     },
   };
 }
