@@ -1,7 +1,7 @@
 import type { ImageDifference } from './compare.ts';
 import { SmartVMError } from './errors.ts';
 import { hostArch, type Arch, type Bundle, type Context, type Logger, type ResolvedImage } from './image.ts';
-import { askedFrom, freshnessFrom } from './manager/asked.ts';
+import { askedFrom, freshnessFrom, requireTrust } from './manager/asked.ts';
 import { Ensurer } from './manager/ensurer.ts';
 import { Finder } from './manager/finder.ts';
 import { Keeper, notCached } from './manager/keeper.ts';
@@ -265,7 +265,10 @@ export class BaseImageManager {
     const asked = askedFrom(options, this.#options);
     const source = await this.#finder.sourceOf(asked, options);
     if (!heedLock) return await this.#finder.resolve(source, asked, context);
-    return await this.#ensurer.resolve(source, asked, options.frozen ?? this.#options.frozen ?? false, context);
+    const frozen = options.frozen ?? this.#options.frozen ?? false;
+    const image = await this.#ensurer.resolve(source, asked, frozen, context);
+    requireTrust(image.facts.bundleId, image.facts.trust, options.minimumTrust ?? this.#options.minimumTrust);
+    return image;
   }
 
   async #recallText(text: string, arch: Arch): Promise<Bundle | undefined> {

@@ -3,13 +3,18 @@ import type { CommandArguments } from './command-arguments.ts';
 import type { Flags } from './grammar.ts';
 import { parseChoice, parseDuration } from './units.ts';
 
-/** Flags that choose within a reference, and say how old and how much trusted the answer has to be. */
-export const CHOICE_FLAGS = {
+/** Flags that choose within a reference, and say how much trusted it has to be. */
+export const SELECTION_FLAGS = {
   kernel: { value: '<version>', help: 'A kernel of the set: 6.1, 6.1.155, or 5.10-no-acpi.' },
   rootfs: { value: '<name>', help: 'A root file system of the set, like amazonlinux-2023.' },
   require: { value: '<names>', multiple: true, help: 'What the kernel must have, like overlayfs,nf_tables,vsock.' },
   firecracker: { value: '<version>', help: 'The release it is for. Default: the one on PATH, else the newest.' },
   'minimum-trust': { value: '<trust>', help: 'first-use, published, signed or pinned: refuse what is trusted less.' },
+} satisfies Flags;
+
+/** The same, and how old the answer may be. */
+export const CHOICE_FLAGS = {
+  ...SELECTION_FLAGS,
   frozen: { help: 'Take only what the lock file says.' },
   'prefer-offline': { help: 'Answer from the cache when it has an answer; else ask.' },
   'max-age': { value: '<time>', help: 'The same for answers no older than this, like 12h.' },

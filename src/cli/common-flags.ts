@@ -20,12 +20,9 @@ export const ARCH_FLAG = {
   arch: { value: '<arch>', help: 'x86_64 or aarch64. Default: that of this machine.' },
 } satisfies Flags;
 
-/** Flags of verbs that may fetch an image. */
-export const FETCH_FLAGS = {
+/** Flags of verbs that look something up. */
+export const ASKING_FLAGS = {
   ...ARCH_FLAG,
-  offline: { help: 'Answer from the cache alone.' },
-  force: { help: 'Fetch or build it again; the old one stays until the new one is whole.' },
-  refresh: { help: 'The same as --force.' },
   'lock-file': { value: '<path>', help: 'Lock file. Default: the nearest smartvm.lock here or above.' },
   'bucket-url': {
     value: '<url>',
@@ -36,6 +33,14 @@ export const FETCH_FLAGS = {
     help: 'Address that redirects to the newest release. Default: $SMARTVM_RELEASES_URL.',
   },
   'allow-http': { value: '<origin>', multiple: true, help: 'Origin that may be spoken to without TLS. Repeatable.' },
+} satisfies Flags;
+
+/** Flags of verbs that may fetch an image. */
+export const FETCH_FLAGS = {
+  offline: { help: 'Answer from the cache alone.' },
+  force: { help: 'Fetch or build it again; the old one stays until the new one is whole.' },
+  refresh: { help: 'The same as --force.' },
+  ...ASKING_FLAGS,
 } satisfies Flags;
 
 interface ManagerOptions {

@@ -3,7 +3,7 @@ import type { ImageDifference } from '../compare.ts';
 import type { Arch, Context } from '../image.ts';
 import type { LockedImage } from '../lockfile/schema.ts';
 import type { BaseImageManagerOptions, EnsureBaseImageOptions } from '../options.ts';
-import { askedFrom, type Asked } from './asked.ts';
+import { askedFrom, requireTrust, type Asked } from './asked.ts';
 import type { Finder } from './finder.ts';
 import type { Keeper } from './keeper.ts';
 import type { LockEntry, LockKeeper } from './lock-keeper.ts';
@@ -69,7 +69,7 @@ export async function lockImages(
 }
 
 async function relock(
-  { finder, keeper }: LockParts,
+  { finder, keeper, managerOptions }: LockParts,
   asked: Asked,
   call: EnsureBaseImageOptions,
   old: LockedImage | undefined,
@@ -78,6 +78,7 @@ async function relock(
   const { lockedFrom, pinnedArtifacts, pinnedImage, unopenable } = await import('../lockfile/locked-image.ts');
   const source = await finder.sourceOf(asked, call);
   const image = await finder.resolve(source, asked, context);
+  requireTrust(image.facts.bundleId, image.facts.trust, call.minimumTrust ?? managerOptions.minimumTrust);
   const bundle = await keeper.obtain(image, asked, false, context);
   keeper.keepForLock(bundle);
   const locked = lockedFrom(image, bundle);

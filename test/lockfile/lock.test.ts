@@ -332,6 +332,13 @@ test('a lock that fails half-way writes nothing', async (t) => {
   await assert.rejects(stat(lockFile), { code: 'ENOENT' });
 });
 
+test('what is trusted less than is wanted is not locked', async (t) => {
+  const { lockFile, manager } = await lockWorld(t);
+  const failure = await rejection(manager().lockBaseImages([{ preset: 'latest', minimumTrust: 'published' }]));
+  assert.equal(failure.code, 'BASE_IMAGE_BELOW_TRUST');
+  await assert.rejects(stat(lockFile), { code: 'ENOENT' });
+});
+
 test('the lock file is looked for here and above', async (t) => {
   const { folder } = await worldOf(t);
   await mkdir(join(folder, 'a', 'b'), { recursive: true });

@@ -258,6 +258,8 @@ test('minimumTrust refuses what is trusted less before anything is fetched, and 
   assert.match(failure.hint ?? '', /smartvm lock/);
   assert.ok(!bucket.requests.some((line) => line.startsWith('GET ')));
   assert.equal((await images.ensureBaseImage({ minimumTrust: 'first-use' })).trust, 'first-use');
+  const resolving = images.resolveBaseImage({ minimumTrust: 'published' });
+  assert.equal((await rejection(resolving)).code, 'BASE_IMAGE_BELOW_TRUST');
 });
 
 interface CiWorld extends World {

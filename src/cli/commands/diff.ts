@@ -1,9 +1,7 @@
-import { COMMON_FLAGS, FETCH_FLAGS, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS, managerFor } from '../common-flags.ts';
 import { formatDifference } from '../difference-text.ts';
 import { toJson } from '../json.ts';
 import type { Verb } from '../verb.ts';
-
-const { offline: _offline, force: _force, refresh: _refresh, ...ASKING_FLAGS } = FETCH_FLAGS;
 
 export const diff: Verb = {
   name: 'diff',

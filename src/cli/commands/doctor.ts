@@ -1,15 +1,13 @@
-import { COMMON_FLAGS, FETCH_FLAGS, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS, managerFor } from '../common-flags.ts';
 import { toJson } from '../json.ts';
 import { plainLine } from '../plain-text.ts';
 import type { Verb } from '../verb.ts';
-
-const { force: _force, refresh: _refresh, 'lock-file': _lock, ...ASKING_FLAGS } = FETCH_FLAGS;
 
 export const doctor: Verb = {
   name: 'doctor',
   summary: 'Say whether everything is here to resolve, build and boot, and what would mend it.',
   operands: { text: '', min: 0, max: 0 },
-  flags: { ...ASKING_FLAGS, ...COMMON_FLAGS },
+  flags: { offline: { help: 'Ask no network.' }, ...ASKING_FLAGS, ...COMMON_FLAGS },
   examples: [
     { command: 'smartvm doctor', says: 'Exits 1 when something stands in the way.' },
     { command: 'smartvm doctor --offline --json', says: 'Without asking any network.' },

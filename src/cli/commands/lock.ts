@@ -1,19 +1,10 @@
 import type { LockChange } from '../../index.ts';
-import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
-import { COMMON_FLAGS, FETCH_FLAGS, LOCK_FILE_NAME, managerFor } from '../common-flags.ts';
+import { SELECTION_FLAGS, choicesOf } from '../choice-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS, LOCK_FILE_NAME, managerFor } from '../common-flags.ts';
 import { formatDifference } from '../difference-text.ts';
 import { toJson } from '../json.ts';
 import { plainLine } from '../plain-text.ts';
 import type { Verb } from '../verb.ts';
-
-const { offline: _offline, force: _force, refresh: _refresh, ...ASKING_FLAGS } = FETCH_FLAGS;
-const {
-  frozen: _frozen,
-  'prefer-offline': _prefer,
-  'max-age': _age,
-  'stale-if-error': _stale,
-  ...CHOICES
-} = CHOICE_FLAGS;
 
 export const lock: Verb = {
   name: 'lock',
@@ -22,7 +13,7 @@ export const lock: Verb = {
   flags: {
     update: { help: 'Look up anew what the file has already, and show what changed.' },
     'dry-run': { short: 'n', help: 'Show what would change, and write nothing.' },
-    ...CHOICES,
+    ...SELECTION_FLAGS,
     ...ASKING_FLAGS,
     ...COMMON_FLAGS,
   },

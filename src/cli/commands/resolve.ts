@@ -1,23 +1,14 @@
-import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
-import { COMMON_FLAGS, FETCH_FLAGS, managerFor } from '../common-flags.ts';
+import { SELECTION_FLAGS, choicesOf } from '../choice-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS, managerFor } from '../common-flags.ts';
 import { toJson } from '../json.ts';
 import { formatResolution } from '../resolution-text.ts';
 import type { Verb } from '../verb.ts';
-
-const { offline: _offline, force: _force, refresh: _refresh, ...ASKING_FLAGS } = FETCH_FLAGS;
-const {
-  frozen: _frozen,
-  'prefer-offline': _prefer,
-  'max-age': _age,
-  'stale-if-error': _stale,
-  ...CHOICES
-} = CHOICE_FLAGS;
 
 export const resolve: Verb = {
   name: 'resolve',
   summary: 'Say what would be chosen, from where, and why; download nothing.',
   operands: { text: '<reference>', min: 1, max: 1 },
-  flags: { ...CHOICES, ...ASKING_FLAGS, ...COMMON_FLAGS },
+  flags: { ...SELECTION_FLAGS, ...ASKING_FLAGS, ...COMMON_FLAGS },
   examples: [
     { command: 'smartvm resolve latest', says: 'What would be chosen now, and why.' },
     { command: 'smartvm resolve latest --firecracker v1.15.1 --kernel 6.1 --json', says: 'For programs.' },
