@@ -58,7 +58,7 @@ async function parseLockFile(text: string, path: string): Promise<LockFile> {
   throw unusable(path, `it is no lock file:\n  ${problems.join('\n  ')}`, REWRITE, parsed.error);
 }
 
-const REWRITE = 'Restore it from version control, or write it anew with `smartvm lock <references>`.';
+const REWRITE = 'Restore it from version control, or remove it and write it anew with `smartvm lock <references>`.';
 
 /** A lock file as text: sorted, so that a difference is a difference; two spaces, a final newline. */
 function formatLockFile(lock: LockFile): string {

@@ -122,7 +122,7 @@ export function agreeing(
   const differences = ROLES.flatMap((role) => differencesIn(role, locked.artifacts[role], found.artifacts[role]));
   const packages = packagesDiffering(locked.source, found.facts.source);
   if (differences.length + packages.length > 0) throw mismatch(reference, lockPath, [...packages, ...differences]);
-  const pin = (artifact: Artifact, entry: LockedArtifact): Artifact => ({ ...artifact, sha256: entry.sha256 });
+  const pin = (artifact: Artifact, { sha256, bytes }: LockedArtifact): Artifact => ({ ...artifact, sha256, bytes });
   const { kernel, rootfs, initrd } = found.artifacts;
   const artifacts = {
     kernel: pin(kernel, locked.artifacts.kernel),

@@ -10,6 +10,7 @@ import {
   type ResolvedImage,
   type SourceSettings,
 } from '../image.ts';
+import { shown } from '../transfer/address.ts';
 import { localArtifact, remoteArtifact } from './hosted-manifest/artifacts.ts';
 import { fileNamesOf } from './hosted-manifest/file-names.ts';
 import { isUrl, readManifest, type ReadManifest } from './hosted-manifest/read.ts';
@@ -64,6 +65,7 @@ async function resolvedImage(locator: string, read: ReadManifest): Promise<Resol
   const artifacts = { kernel: kernel.artifact, rootfs: rootfs.artifact };
   return {
     facts: factsOf(locator, read, source),
+    why: [`${shown(locator)} names these files`],
     artifacts: initrd === undefined ? artifacts : { ...artifacts, initrd: initrd.artifact },
   };
 }

@@ -243,10 +243,12 @@ test('a manifest on disk is locked by its path from the lock file; files that ch
 
 test('a source of one’s own is resolved again and held against the lock file', async (t) => {
   const { manager } = await lockWorld(t);
-  let image: ResolvedImage = imageOf({ kernel: { content: 'kernel 1', sha256: false } });
+  let image: ResolvedImage = imageOf({ kernel: { content: 'kernel 1', sha256: false, bytes: false } });
   const source: ImageSource = { scheme: 'test', asksEveryTime: true, resolve: () => Promise.resolve(image) };
   const call = { reference: 'test:image' };
   await manager('one', { sources: [source] }).lockBaseImages([call]);
+  const planned = await manager('two', { sources: [source] }).resolveBaseImage(call);
+  assert.deepEqual([planned.artifacts[0]?.bytes, planned.artifacts[0]?.sha256], [8, digestOf('kernel 1')]);
   assert.equal((await manager('two', { sources: [source] }).ensureBaseImage(call)).trust, 'pinned');
   image = imageOf({ kernel: { content: 'kernel 2', sha256: false } });
   const failure = await rejection(manager('three', { sources: [source] }).ensureBaseImage(call));

@@ -44,6 +44,13 @@ export async function resolveDebian(locator: string, request: ResolveRequest): P
       initrd: shared.artifact('initrd'),
       rootfs: shared.artifact('rootfs'),
     },
+    why: [
+      locator === ''
+        ? `${suite} is the suite of this machine, or the default where it is no Debian`
+        : `${suite} was named`,
+      `${packages.length} packages as the archive has them now, with kernel ${kernel.version}`,
+      'kernel, initrd and root are built on this machine when they are wanted; the same packages give the same bytes',
+    ],
   };
 }
 
