@@ -30,13 +30,38 @@ export type ProgressEvent =
   | { readonly phase: 'resolve'; readonly reference: string }
   /** Words about a step that has no byte count: a build, a wait for another process. */
   | { readonly phase: 'step'; readonly message: string }
-  /** Bytes of one artifact have been written and hashed; `bytes` counts up, `totalBytes` is absent when nobody said. */
+  /**
+   * Bytes of one artifact have been written and hashed. `bytes` counts up and goes back when an artifact has to begin again;
+   * `totalBytes` is absent when nobody said.
+   */
   | {
       readonly phase: 'fetch';
       readonly role: ArtifactRole;
       readonly fileName: string;
       readonly bytes: number;
       readonly totalBytes?: number;
+      /** Over the last seconds. */
+      readonly bytesPerSecond?: number;
+      /** How many of `bytes` were here from an earlier attempt. */
+      readonly resumedBytes?: number;
+      /** Where they come from, for people: a host. */
+      readonly source?: string;
+    }
+  /** Something that may pass stands in the way of a transfer, which is tried again after a pause. */
+  | {
+      readonly phase: 'retry';
+      /** Absent where no artifact is fetched: for a listing, a manifest, a release. */
+      readonly role?: ArtifactRole;
+      readonly fileName?: string;
+      /** The host that failed. */
+      readonly source: string;
+      /** What happened, in words. */
+      readonly message: string;
+      /** The try that comes next, counted from 1; the first was 1. */
+      readonly attempt: number;
+      /** How many there are at most without getting any further. */
+      readonly maxAttempts: number;
+      readonly pauseMs: number;
     };
 
 export type OnProgress = (event: ProgressEvent) => void;
@@ -59,6 +84,26 @@ export interface ImageReference {
 export interface ByteRange {
   readonly start: number;
   readonly end?: number;
+  /**
+   * What an earlier stream said of itself (`ArtifactStream.validator`): the rest of those bytes is wanted. Where that cannot be
+   * had the stream begins at 0, and says so with its `start`.
+   */
+  readonly validator?: string;
+}
+
+/** The bytes of an artifact, on their way. A chunk that was given belongs to the reader: it is not written to again. */
+export interface ArtifactStream extends AsyncIterable<Uint8Array> {
+  /** Position of the first byte. Absent: what was asked for. */
+  readonly start?: number;
+  /** Stands for exactly these bytes; handed to a later `open`, in any process, to go on. Absent: they cannot be continued. */
+  readonly validator?: string;
+  /** Where the bytes come from now, for people: a host. */
+  readonly source?: string;
+  /**
+   * Says that the bytes were not what they must be. True when somebody else is said to have them too: the next `open` asks there,
+   * from the beginning. Absent, or false: that is final.
+   */
+  disown?(why: string): boolean;
 }
 
 /** One file of an image, not on this disk yet: what its bytes must be, and how to begin reading them. */
@@ -81,7 +126,7 @@ export interface Artifact {
   /** When it was last changed there, ISO 8601. */
   readonly modifiedAt?: string;
   /** Begins reading. The stream is to be read to its end or destroyed. Never writes a file of the cache. */
-  open(context: Context, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
+  open(context: Context, range?: ByteRange): Promise<ArtifactStream>;
 }
 
 export interface Artifacts {
@@ -254,16 +299,6 @@ export interface ImageSource {
   resolvesOffline?(locator: string): boolean;
   /** Finds the image: network, no disk. Rejects with a `SmartVMError`. */
   resolve(locator: string, request: ResolveRequest): Promise<ResolvedImage>;
-}
-
-/** What a manager tells the sources that it makes. */
-export interface SourceSettings {
-  /** Address of an S3 bucket laid out like Firecracker's, without a trailing slash. */
-  readonly bucketUrl: string;
-  /** Address that redirects to the newest Firecracker release. */
-  readonly releasesUrl: string;
-  /** Origins (`http://mirror.lan:8080`) that may be spoken to without TLS. */
-  readonly allowHttp: readonly string[];
 }
 
 /** The kernel arguments of a bundle that names none (Firecracker's getting-started guide, v1.7 to v1.12). */

@@ -27,6 +27,7 @@ export type {
   Artifact,
   ArtifactRole,
   Artifacts,
+  ArtifactStream,
   BaseImagePreset,
   BaseImageSource,
   Bundle,
@@ -47,10 +48,10 @@ export type {
   ResolvedImage,
   RootfsType,
   Selection,
-  SourceSettings,
   TargetVmm,
   Trust,
 } from './image.ts';
+export type { SourceSettings, TransferLimits, TransferSettings } from './settings.ts';
 export type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/schema.ts';
 export type {
   IBaseImageArtifactManifest,

@@ -1,17 +1,9 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { SmartVMError } from './errors.ts';
-import type {
-  Arch,
-  BaseImagePreset,
-  ImageReference,
-  ImageSource,
-  Logger,
-  OnProgress,
-  SourceSettings,
-  Trust,
-} from './image.ts';
+import type { Arch, BaseImagePreset, ImageReference, ImageSource, Logger, OnProgress, Trust } from './image.ts';
 import { parseReference } from './reference.ts';
+import type { SourceSettings, TransferLimits } from './settings.ts';
 
 /** What a manager is made with. Everything is optional, and everything given on a call beats it. */
 export interface BaseImageManagerOptions {
@@ -33,6 +25,22 @@ export interface BaseImageManagerOptions {
   readonly releasesUrl?: string | undefined;
   /** Origins that may be spoken to without TLS, for example `http://mirror.lan:8080`. Loopback always may. */
   readonly allowHttp?: readonly string[] | undefined;
+  /** How long and how far a transfer may go; what is not named keeps its default. */
+  readonly limits?: Partial<TransferLimits> | undefined;
+  /**
+   * Other places for the same bytes, in the order in which they are asked; digests decide, never the host. Each is an address that
+   * has everything under `<host>/<path>`, or `<beginning>=<place>`; `direct` stands for the address itself, `off` ends the list.
+   * Default `$SMARTVM_MIRRORS`, separated by commas or blanks.
+   */
+  readonly mirrors?: readonly string[] | undefined;
+  /** How many connections the artifacts of one call may have at once, all together. Default: one for each. */
+  readonly connections?: number | undefined;
+  /** All transfers of one call together are no faster than this. Default: as fast as it goes. */
+  readonly bytesPerSecond?: number | undefined;
+  /** Header fields for one origin each (`https://images.example`, or a host for its https), sent to nobody else. */
+  readonly headers?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
+  /** `'always'`: hash every file on every call, and read back what was just written. Default: when its stamp has changed or is old. */
+  readonly verify?: 'always' | undefined;
   /** Sources of your own; one of them with the scheme of a built-in source takes its place. */
   readonly sources?: readonly ImageSource[] | undefined;
   /** Answer from the cache alone; `BASE_IMAGE_NOT_CACHED` when it cannot. Default false. */
@@ -78,6 +86,7 @@ export interface EnsureBaseImageOptions {
   readonly require?: readonly string[] | undefined;
   readonly firecrackerVersion?: string | undefined;
   readonly minimumTrust?: Trust | undefined;
+  readonly verify?: 'always' | undefined;
   readonly frozen?: boolean | undefined;
   readonly offline?: boolean | undefined;
   readonly preferOffline?: boolean | undefined;
@@ -140,7 +149,14 @@ export function sourceSettingsFrom(options: BaseImageManagerOptions, env: NodeJS
   const bucketUrl = options.bucketUrl || env['SMARTVM_BUCKET_URL'];
   const releasesUrl = options.releasesUrl || env['SMARTVM_RELEASES_URL'];
   const configured = [bucketUrl, releasesUrl].filter((url) => url !== undefined && URL.canParse(url));
+  const { limits, connections, bytesPerSecond, headers } = options;
   return {
+    env,
+    limits,
+    mirrors: options.mirrors ?? env['SMARTVM_MIRRORS']?.split(/[\s,]+/).filter((place) => place !== ''),
+    connections,
+    bytesPerSecond,
+    headers,
     bucketUrl: (bucketUrl || FIRECRACKER_BUCKET_URL).replace(/\/+$/, ''),
     releasesUrl: releasesUrl || FIRECRACKER_RELEASES_URL,
     allowHttp: [...(options.allowHttp ?? []), ...configured.map((url) => new URL(url ?? '').origin)],

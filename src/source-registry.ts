@@ -1,5 +1,6 @@
 import { SmartVMError } from './errors.ts';
-import type { ImageSource, SourceSettings } from './image.ts';
+import type { ImageSource } from './image.ts';
+import type { SourceSettings } from './settings.ts';
 
 interface SourceModule {
   createSource(settings: SourceSettings): ImageSource;

@@ -9,21 +9,21 @@ const imports = readImports();
 
 /** Who may import whom: the first rule whose `from` fits a module rules it. `self` is the module's own folder. */
 const RULES: readonly { readonly from: RegExp; readonly may: readonly RegExp[]; readonly ownFolder?: boolean }[] = [
-  { from: /^(?:image|errors)\.ts$/, may: [] },
+  { from: /^(?:image|errors|settings)\.ts$/, may: [] },
   { from: /^reference\.ts$/, may: [/^(?:image|errors)\.ts$/] },
-  { from: /^transfer\//, may: [/^(?:image|errors)\.ts$/, /^transfer\//] },
+  { from: /^transfer\//, may: [/^(?:image|errors|settings)\.ts$/, /^transfer\//] },
   { from: /^compat\//, may: [/^(?:image|errors)\.ts$/, /^compat\//] },
-  { from: /^sources\//, may: [/^(?:image|errors)\.ts$/, /^transfer\//, /^compat\//], ownFolder: true },
+  { from: /^sources\//, may: [/^(?:image|errors|settings)\.ts$/, /^transfer\//, /^compat\//], ownFolder: true },
   { from: /^store\//, may: [/^(?:image|errors)\.ts$/, /^store\//] },
   { from: /^vmm\//, may: [/^(?:image|errors)\.ts$/, /^vmm\//, /^compat\//] },
   { from: /^cli\//, may: [/^index\.ts$/, /^cli\//] },
-  { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference)\.ts$/] },
+  { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference|settings)\.ts$/] },
   { from: /^compare\.ts$/, may: [/^(?:image|errors)\.ts$/, /^compat\//] },
   { from: /^lockfile\//, may: [/^(?:image|errors)\.ts$/, /^lockfile\//] },
   {
     from: /^manager(?:\.ts$|\/)/,
     may: [
-      /^(?:image|errors|reference|options|compare|source-registry)\.ts$/,
+      /^(?:image|errors|reference|settings|options|compare|source-registry)\.ts$/,
       /^manager\//,
       /^store\//,
       /^lockfile\//,

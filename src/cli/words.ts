@@ -62,7 +62,7 @@ export function createWords({ stderr, env, silent, verbose }: WordsOptions): Wor
     onProgress: (event) => {
       if (event.phase === 'fetch') transfer(event);
       else if (event.phase === 'step') say(plainLine(event.message));
-      else if (verbose) say(`resolving ${plainLine(event.reference)}`);
+      else if (event.phase === 'resolve' && verbose) say(`resolving ${plainLine(event.reference)}`);
     },
     say,
     end: () => {

@@ -1,4 +1,5 @@
-import type { ImageSource, SourceSettings } from '../image.ts';
+import type { ImageSource } from '../image.ts';
+import type { SourceSettings } from '../settings.ts';
 
 /**
  * Images built on this machine from Debian packages: `debian`, or `debian:<suite>`. Needs no network but the package archive.

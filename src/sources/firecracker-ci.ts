@@ -8,10 +8,10 @@ import {
   type ImageSource,
   type ResolveRequest,
   type ResolvedImage,
-  type SourceSettings,
 } from '../image.ts';
+import type { SourceSettings } from '../settings.ts';
 import { artifactOf, observationsOf, reopened, type Bucket } from './firecracker-ci/artifacts.ts';
-import { companionOf } from './firecracker-ci/bucket.ts';
+import { companionOf, siteOf } from './firecracker-ci/bucket.ts';
 import { findSet, type FoundSet } from './firecracker-ci/find-set.ts';
 import { chooseKernel } from './firecracker-ci/kernel.ts';
 import { KNOWN_GOOD_AS_OF, KNOWN_GOOD_SET, knownGoodListing } from './firecracker-ci/known-good.ts';
@@ -33,20 +33,20 @@ import { targetOf, type Target } from './firecracker-ci/target.ts';
  * - `20260923-6f82ac4cf331-0`: that set; `20260923`: the complete set of that day that was uploaded last. Both are for the oldest
  *   release that supports their kernel.
  */
-export function createSource(given: SourceSettings, observed: ObservedDigest = observedDigest): ImageSource {
-  const settings = { ...given, bucketUrl: given.bucketUrl.replace(/\/+$/, '') };
+export function createSource(settings: SourceSettings, observed: ObservedDigest = observedDigest): ImageSource {
+  const site = siteOf(settings);
   return {
     scheme: 'firecracker-ci',
     asksEveryTime: true,
     selects: ['kernel', 'rootfs', 'require'],
     isFixed: isDatedSet,
-    reopen: (pinned) => reopened(pinned, settings),
-    knownGood: (locator, request) => knownGood(locator, { settings, observed }, request),
+    reopen: (pinned) => reopened(pinned, site),
+    knownGood: (locator, request) => knownGood(locator, { site, observed }, request),
     resolve: (locator, request) =>
       withIntent(
         `resolve ${locator} for ${request.arch}`,
         'BASE_IMAGE_RESOLVE_FAILED',
-        () => resolve(locator, { settings, observed }, request),
+        () => resolve(locator, { site, observed }, request),
         {
           hint: 'Use what is cached with --offline, or another bucket with SMARTVM_BUCKET_URL.',
           passing: ['VERSION_FETCH_FAILED', 'INVALID_BASE_IMAGE_REFERENCE', 'INVALID_BASE_IMAGE_OPTIONS'],
@@ -63,9 +63,9 @@ async function resolve(locator: string, bucket: Bucket, request: ResolveRequest)
       'lts is Firecracker v1.7.0, whose support ended on 2024-09-18; for one that is supported, ask for stable.',
     );
   }
-  const set = await findSet(wanted, wish, bucket.settings, request);
+  const set = await findSet(wanted, wish, bucket.site, request);
   const target = targetOf(wanted, set, request);
-  const kernel = await chooseKernel(set, target, wish, bucket.settings, request);
+  const kernel = await chooseKernel(set, target, wish, bucket.site, request);
   return imageOf({ locator, wanted, set, target, kernel }, bucket, request);
 }
 
@@ -98,7 +98,7 @@ function imageOf(
   bucket: Bucket,
   { arch }: ResolveRequest,
 ): ResolvedImage {
-  const { settings } = bucket;
+  const { site } = bucket;
   const rootfs = set.content.rootfses.at(-1);
   if (rootfs === undefined) throw new Error(`${set.content.prefix} is not complete`);
   const isPreset = wanted.kind === 'latest' || wanted.kind === 'stable' || wanted.kind === 'lts';
@@ -119,7 +119,7 @@ function imageOf(
       bootArgs: bootArgsFor(arch, rootfs.rootfsType, rootfsIsReadOnly),
       source: {
         type: 'firecracker-ci',
-        bucketUrl: settings.bucketUrl,
+        bucketUrl: site.bucketUrl,
         prefix: set.content.prefix,
         kernelKey: kernel.key,
         rootfsKey: rootfs.key,
@@ -130,8 +130,8 @@ function imageOf(
     why: [...set.why, ...target.why, ...why, `${rootfs.name} is the root file system that is taken of this set`],
     observations,
     companions: {
-      ...(kernel.configKey === undefined ? {} : { kernelConfig: companionOf(kernel.configKey, settings) }),
-      ...(rootfs.packageListKey === undefined ? {} : { packageList: companionOf(rootfs.packageListKey, settings) }),
+      ...(kernel.configKey === undefined ? {} : { kernelConfig: companionOf(kernel.configKey, site) }),
+      ...(rootfs.packageListKey === undefined ? {} : { packageList: companionOf(rootfs.packageListKey, site) }),
     },
   };
 }

@@ -8,9 +8,10 @@ import {
   type ImageSource,
   type PinnedArtifact,
   type ResolvedImage,
-  type SourceSettings,
 } from '../image.ts';
+import type { SourceSettings } from '../settings.ts';
 import { shown } from '../transfer/address.ts';
+import { Network } from '../transfer/network.ts';
 import { localArtifact, remoteArtifact } from './hosted-manifest/artifacts.ts';
 import { fileNamesOf } from './hosted-manifest/file-names.ts';
 import { isUrl, readManifest, type ReadManifest } from './hosted-manifest/read.ts';
@@ -20,19 +21,20 @@ import type { ManifestOrigin } from './hosted-manifest/usable.ts';
 const ROLES = ['kernel', 'rootfs', 'initrd'] as const;
 
 /** Images that a manifest names: the locator is its path, or its address. */
-export function createSource({ allowHttp }: SourceSettings): ImageSource {
+export function createSource(settings: SourceSettings): ImageSource {
+  const network = new Network(settings);
   return {
     scheme: 'hosted-manifest',
     asksEveryTime: true,
     resolvesOffline: (locator) => !isUrl(locator),
     reopen: ({ kernel, rootfs, initrd }) => {
       const again = ({ fileName, url, bytes, sha256 }: PinnedArtifact): Artifact =>
-        remoteArtifact(fileName, url, { url, sha256, sizeBytes: bytes }, { allowHttp });
+        remoteArtifact(fileName, url, { url, sha256, sizeBytes: bytes }, network);
       const artifacts = { kernel: again(kernel), rootfs: again(rootfs) };
       return { artifacts: initrd === undefined ? artifacts : { ...artifacts, initrd: again(initrd) } };
     },
     async resolve(locator, request) {
-      return await resolvedImage(locator, await readManifest(locator, allowHttp, request));
+      return await resolvedImage(locator, await readManifest(locator, network, request));
     },
   };
 }
@@ -44,11 +46,11 @@ interface Located {
 }
 
 async function resolvedImage(locator: string, read: ReadManifest): Promise<ResolvedImage> {
-  const { manifest, origin } = read;
+  const { manifest, origin, network } = read;
   const names = fileNamesOf(manifest);
-  const kernel = await locate('kernel', names.kernel, manifest.kernel, origin);
-  const rootfs = await locate('rootfs', names.rootfs, manifest.rootfs, origin);
-  const initrd = manifest.initrd && (await locate('initrd', names.initrd, manifest.initrd, origin));
+  const kernel = await locate('kernel', names.kernel, manifest.kernel, origin, network);
+  const rootfs = await locate('rootfs', names.rootfs, manifest.rootfs, origin, network);
+  const initrd = manifest.initrd && (await locate('initrd', names.initrd, manifest.initrd, origin, network));
   const source: BaseImageSource = {
     type: 'hosted-manifest',
     ...defined({
@@ -74,10 +76,11 @@ async function locate(
   role: ArtifactRole,
   fileName: string,
   entry: ArtifactManifest,
-  { manifestPath = '', policy }: ManifestOrigin,
+  { manifestPath = '' }: ManifestOrigin,
+  network: Network,
 ): Promise<Located> {
   if (entry.url === undefined) return await localArtifact(fileName, role, entry, dirname(manifestPath));
-  return { artifact: remoteArtifact(fileName, entry.url, entry, policy), url: entry.url };
+  return { artifact: remoteArtifact(fileName, entry.url, entry, network), url: entry.url };
 }
 
 function factsOf(locator: string, { manifest, isAuthentic }: ReadManifest, source: BaseImageSource): ImageFacts {

@@ -1,11 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 import { SmartVMError } from '../errors.ts';
+import type { TransferSettings } from '../settings.ts';
 
 /** Which addresses may be asked. */
-export interface TransferPolicy {
-  /** Origins that may be spoken to without TLS, besides loopback. */
-  readonly allowHttp: readonly string[];
-}
+export type TransferPolicy = Pick<TransferSettings, 'allowHttp'>;
 
 /**
  * Reads an address that is about to be asked: `https:`, or `http:` on loopback and for allowed origins.

@@ -2,7 +2,8 @@ import { SmartVMError, isAbortError, messageOf } from '../errors.ts';
 import { shown } from './address.ts';
 import { pauseBefore } from './failure.ts';
 import { PaceWatch } from './pace-watch.ts';
-import { pause, type Answer } from './request.ts';
+import type { Answer } from './request.ts';
+import { pause } from './retry.ts';
 
 export interface BodyOptions {
   readonly signal: AbortSignal | undefined;

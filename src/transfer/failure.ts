@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { SmartVMError, isAbortError, messageOf, systemCode } from '../errors.ts';
 import { shown } from './address.ts';
-import type { TransferLimits } from './limits.ts';
+import type { TransferLimits } from '../settings.ts';
 
 const WORTH_ANOTHER_TRY: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 const PASSING_TROUBLE: readonly string[] = [

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { SmartVMError } from '../errors.ts';
 import { shown } from './address.ts';
-import type { TransferLimits } from './limits.ts';
+import type { TransferLimits } from '../settings.ts';
 
 /** Ends a body that stalls or drips, with `TRANSFER_TIMEOUT`. Time in which the reader is busy is not the server's. */
 export class PaceWatch {

@@ -2,15 +2,17 @@ import { lookup } from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SmartVMError } from '../errors.ts';
-import { allowedUrl, isPrivateAddress, privateTarget, redirectTarget, shown, type TransferPolicy } from './address.ts';
-import { StatusError, networkFailure, pauseBefore } from './failure.ts';
-import { DEFAULT_LIMITS, type TransferLimits } from './limits.ts';
+import { allowedUrl, isPrivateAddress, privateTarget, redirectTarget, shown } from './address.ts';
+import { StatusError, networkFailure } from './failure.ts';
+import type { TransferLimits } from '../settings.ts';
+import type { Network } from './network.ts';
+import { tryAgain } from './retry.ts';
 
 export interface RequestOptions {
-  readonly policy: TransferPolicy;
+  readonly network: Network;
   readonly signal?: AbortSignal | undefined;
+  /** Default: those of the network. */
   readonly limits?: Partial<TransferLimits> | undefined;
   /** Sent on every hop of our own way; nothing a server said is ever added to them. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -35,36 +37,14 @@ const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
  * where a range was asked for.
  */
 export async function request(address: string, options: RequestOptions): Promise<Answer> {
-  return await tryAgain(options, (limits) => follow(address, options, limits));
-}
-
-/** Runs `work` until it succeeds, fails for good, or was tried `limits.retries` times more. */
-export async function tryAgain<T>(
-  { signal, limits: given }: Pick<RequestOptions, 'signal' | 'limits'>,
-  work: (limits: TransferLimits) => Promise<T>,
-): Promise<T> {
-  const limits = { ...DEFAULT_LIMITS, ...given };
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      signal?.throwIfAborted();
-      return await work(limits);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const pauseMs = pauseBefore(error, attempt, limits);
-      if (pauseMs === undefined) throw error;
-      await pause(pauseMs, signal);
-    }
-  }
-}
-
-/** Waits; rejects with the signal's reason when it is aborted meanwhile. */
-export async function pause(pauseMs: number, signal: AbortSignal | undefined): Promise<void> {
-  await sleep(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
+  const { network, signal } = options;
+  const limits = network.limits(options.limits);
+  return await tryAgain({ signal, limits }, () => follow(address, options, limits));
 }
 
 async function follow(address: string, options: RequestOptions, limits: TransferLimits): Promise<Answer> {
   const seen = new Set<string>();
-  let url = allowedUrl(address, options.policy);
+  let url = allowedUrl(address, options.network.settings);
   let publicHost: string | undefined;
   for (;;) {
     if (seen.has(url.href)) throw lost(address, `${shown(url.href)} redirects in a circle`);
@@ -76,7 +56,7 @@ async function follow(address: string, options: RequestOptions, limits: Transfer
     if (status === 200 || (status === 206 && options.headers?.['range'] !== undefined)) return answer;
     answer.body.destroy();
     if (!REDIRECTS.includes(status)) throw new StatusError(url.href, status, headers);
-    url = redirectTarget(url, headers.location, options.policy);
+    url = redirectTarget(url, headers.location, options.network.settings);
   }
 }
 

@@ -3,7 +3,8 @@ import type { ByteRange } from '../image.ts';
 import { shown } from './address.ts';
 import { Body } from './body.ts';
 import { contentRange, lengthOf, rangeHeader, rangeLength, requireLength } from './range.ts';
-import { request, tryAgain, type Answer, type RequestOptions } from './request.ts';
+import { request, type Answer, type RequestOptions } from './request.ts';
+import { tryAgain } from './retry.ts';
 
 export interface StreamOptions extends RequestOptions {
   /** Size of the whole object; what the answer says is held against it before the first byte, what comes after it too. */
@@ -25,7 +26,7 @@ export interface OpenedStream {
 }
 
 export interface DocumentOptions extends RequestOptions {
-  /** Nothing larger is read. Default 8 MiB. */
+  /** Nothing larger is read. Default: the limit of the network. */
   readonly maxBytes?: number | undefined;
   /** Value of the `Accept` header. */
   readonly accept?: string | undefined;
@@ -37,8 +38,6 @@ export interface RemoteDocument {
   readonly etag?: string;
   readonly finalUrl: string;
 }
-
-const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 
 /**
  * Begins to receive an object. A body that breaks goes on where it broke when the object has a strong ETag; else it rejects
@@ -77,10 +76,12 @@ export async function openStream(address: string, options: StreamOptions): Promi
  * `TRANSFER_TOO_LARGE` beyond `maxBytes`.
  */
 export async function getDocument(address: string, options: DocumentOptions): Promise<RemoteDocument> {
-  const { accept, maxBytes = MAX_DOCUMENT_BYTES, signal } = options;
+  const { network, accept, signal } = options;
+  const limits = network.limits(options.limits);
+  const { maxBytes = limits.maxDocumentBytes } = options;
   const headers = { ...options.headers, ...(accept === undefined ? {} : { accept }) };
   // The loop around the whole has the tries; one inside it would multiply them.
-  return await tryAgain(options, async (limits) => {
+  return await tryAgain({ signal, limits }, async () => {
     const answer = await request(address, { ...options, headers, limits: { ...limits, retries: 0 } });
     return await orDestroyed(answer, async () => {
       refuseEncoding(answer);

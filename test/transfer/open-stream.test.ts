@@ -3,13 +3,13 @@ import { gzipSync } from 'node:zlib';
 import test from 'node:test';
 import { openStream } from '../../src/transfer/transfer.ts';
 import { rejection } from '../support/rejection.ts';
-import { bytesOf, policy, serve, serveRaw, shortLimits, until } from './transfer.fixture.ts';
+import { bytesOf, network, serve, serveRaw, shortLimits, until } from './transfer.fixture.ts';
 
 test('an object is streamed with its size, its ETag and its final address', async (t) => {
   const { origin } = await serve(t, (_, response) =>
     response.setHeader('etag', '"e"').setHeader('content-length', 5).end('bytes'),
   );
-  const { body, ...rest } = await openStream(`${origin}/x`, { policy });
+  const { body, ...rest } = await openStream(`${origin}/x`, { network });
   assert.deepEqual(rest, { bytes: 5, etag: '"e"', finalUrl: `${origin}/x` });
   assert.equal((await bytesOf(body)).toString(), 'bytes');
 });
@@ -18,10 +18,10 @@ test('another size than expected is told before the first byte', async (t) => {
   const { origin, open } = await serveRaw(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
   });
-  const small = await rejection(openStream(`${origin}/`, { policy, expectedBytes: 1_000_001 }));
+  const small = await rejection(openStream(`${origin}/`, { network, expectedBytes: 1_000_001 }));
   assert.equal(small.code, 'TRANSFER_TRUNCATED');
   assert.match(small.message, /1000000 bytes, and 1000001 were expected/);
-  const large = await rejection(openStream(`${origin}/`, { policy, expectedBytes: 5 }));
+  const large = await rejection(openStream(`${origin}/`, { network, expectedBytes: 5 }));
   assert.equal(large.code, 'TRANSFER_TOO_LARGE');
   await until(() => open.size === 0);
 });
@@ -38,7 +38,7 @@ for (const [what, head] of [
           setTimeout(() => (how === 'end' ? socket.end() : socket.resetAndDestroy()), 20);
         });
       });
-      const { body } = await openStream(`${origin}/x`, { policy, limits: shortLimits() });
+      const { body } = await openStream(`${origin}/x`, { network, limits: shortLimits() });
       const error = await rejection(bytesOf(body));
       assert.equal(error.code, 'TRANSFER_TRUNCATED');
       assert.equal(error.retryable, true);
@@ -50,11 +50,11 @@ for (const [what, head] of [
 test('a body that does not say its length is held against the expected one', async (t) => {
   const { origin } = await serveRaw(t, (socket) => void socket.end('HTTP/1.1 200 OK\r\n\r\n0123456789'));
   const limits = shortLimits();
-  const cut = await openStream(`${origin}/`, { policy, limits, expectedBytes: 11 });
+  const cut = await openStream(`${origin}/`, { network, limits, expectedBytes: 11 });
   assert.equal((await rejection(bytesOf(cut.body))).code, 'TRANSFER_TRUNCATED');
-  const long = await openStream(`${origin}/`, { policy, limits, expectedBytes: 9 });
+  const long = await openStream(`${origin}/`, { network, limits, expectedBytes: 9 });
   assert.equal((await rejection(bytesOf(long.body))).code, 'TRANSFER_TOO_LARGE');
-  const whole = await openStream(`${origin}/`, { policy, limits, expectedBytes: 10 });
+  const whole = await openStream(`${origin}/`, { network, limits, expectedBytes: 10 });
   assert.equal((await bytesOf(whole.body)).toString(), '0123456789');
 });
 
@@ -63,7 +63,7 @@ test('bytes beyond the Content-Length never reach the reader', async (t) => {
     t,
     (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef'),
   );
-  const { body } = await openStream(`${origin}/`, { policy, limits: shortLimits() });
+  const { body } = await openStream(`${origin}/`, { network, limits: shortLimits() });
   const got = await bytesOf(body).catch((error: unknown) => (error as { code: string }).code);
   assert.ok(['abc', 'TRANSFER_TRUNCATED'].includes(String(got)), String(got));
 });
@@ -72,7 +72,7 @@ test('an encoded body is refused and not inflated', async (t) => {
   const { origin } = await serve(t, (_, response) => {
     response.setHeader('content-encoding', 'gzip').end(gzipSync(Buffer.alloc(1024 * 1024)));
   });
-  const error = await rejection(openStream(`${origin}/`, { policy }));
+  const error = await rejection(openStream(`${origin}/`, { network }));
   assert.equal(error.code, 'TRANSFER_REFUSED');
   assert.match(error.message, /Content-Encoding "gzip"/);
 });
@@ -84,7 +84,7 @@ for (const status of [204, 206, 300, 304, 401, 403, 404, 410, 416, 451]) {
       asked += 1;
       response.writeHead(status).end();
     });
-    const error = await rejection(openStream(`${origin}/x`, { policy }));
+    const error = await rejection(openStream(`${origin}/x`, { network }));
     assert.equal(error.code, 'TRANSFER_STATUS');
     assert.match(error.message, new RegExp(`${origin}/x answered with status ${status}`));
     assert.equal(error.retryable, false);
@@ -98,11 +98,11 @@ test('an object that no longer has the ETag is refused at once', async (t) => {
     asked += 1;
     response.writeHead(request.headers['if-match'] === '"new"' ? 200 : 412).end('x');
   });
-  const error = await rejection(openStream(`${origin}/`, { policy, ifMatch: '"old"' }));
+  const error = await rejection(openStream(`${origin}/`, { network, ifMatch: '"old"' }));
   assert.match(error.message, /412/);
   assert.equal(error.retryable, true, 'who looks it up again may get it');
   assert.equal(asked, 1, 'the same question has the same answer');
-  await bytesOf((await openStream(`${origin}/`, { policy, ifMatch: '"new"' })).body);
+  await bytesOf((await openStream(`${origin}/`, { network, ifMatch: '"new"' })).body);
 });
 
 for (const [what, head] of [
@@ -119,7 +119,7 @@ for (const [what, head] of [
   test(`a server that answers a range with ${what} is refused`, async (t) => {
     const { origin } = await serveRaw(t, (socket) => void socket.end(`${head}\r\nabcd`));
     const error = await rejection(
-      openStream(`${origin}/`, { policy, limits: shortLimits(), range: { start: 1, end: 3 } }),
+      openStream(`${origin}/`, { network, limits: shortLimits(), range: { start: 1, end: 3 } }),
     );
     assert.equal(error.code, 'TRANSFER_REFUSED');
     assert.match(error.message, /bytes from 1 to 3/);
@@ -131,9 +131,9 @@ test('a range of an object with another size than expected is refused', async (t
     response.writeHead(206, { 'content-range': 'bytes 1-2/8' }).end('bc'),
   );
   const range = { start: 1, end: 3 };
-  const error = await rejection(openStream(`${origin}/`, { policy, range, expectedBytes: 9 }));
+  const error = await rejection(openStream(`${origin}/`, { network, range, expectedBytes: 9 }));
   assert.equal(error.code, 'TRANSFER_TRUNCATED');
-  const { body } = await openStream(`${origin}/`, { policy, range, expectedBytes: 8 });
+  const { body } = await openStream(`${origin}/`, { network, range, expectedBytes: 8 });
   assert.equal((await bytesOf(body)).toString(), 'bc');
 });
 
@@ -148,7 +148,7 @@ for (const [what, bytes] of [
   test(`${what} instead of an answer is one typed error`, async (t) => {
     const { origin } = await serveRaw(t, (socket) => void socket.end(bytes));
     const error = await rejection(
-      openStream(`${origin}/`, { policy, limits: shortLimits() }).then(({ body }) => bytesOf(body)),
+      openStream(`${origin}/`, { network, limits: shortLimits() }).then(({ body }) => bytesOf(body)),
     );
     assert.ok(['TRANSFER_NETWORK', 'TRANSFER_TRUNCATED'].includes(error.code), error.code);
     assert.match(error.message, /127\.0\.0\.1/);
@@ -159,7 +159,7 @@ test('a connection ends when its reader stops early', async (t) => {
   const { origin, open } = await serveRaw(t, (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`);
   });
-  const { body } = await openStream(`${origin}/`, { policy });
+  const { body } = await openStream(`${origin}/`, { network });
   for await (const chunk of body) {
     assert.ok(chunk.byteLength > 0);
     break;
@@ -171,7 +171,7 @@ test('a connection ends when nobody ever read and the stream is given up', async
   const { origin, open } = await serveRaw(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx');
   });
-  const { body } = await openStream(`${origin}/`, { policy });
+  const { body } = await openStream(`${origin}/`, { network });
   assert.equal(open.size, 1);
   await body.return?.();
   await until(() => open.size === 0);
@@ -184,7 +184,7 @@ test('a connection that breaks before anybody reads is told when somebody does',
       setTimeout(() => socket.resetAndDestroy(), 10),
     );
   });
-  const { body } = await openStream(`${origin}/`, { policy, limits: shortLimits() });
+  const { body } = await openStream(`${origin}/`, { network, limits: shortLimits() });
   await until(() => open.size === 0);
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal((await rejection(bytesOf(body))).code, 'TRANSFER_TRUNCATED');
@@ -196,13 +196,13 @@ test('a cancelled call rejects with the reason of its signal: before, while wait
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx');
   });
   const isAbort = { name: 'AbortError' };
-  await assert.rejects(openStream(`${origin}/`, { policy, signal: AbortSignal.abort() }), isAbort);
+  await assert.rejects(openStream(`${origin}/`, { network, signal: AbortSignal.abort() }), isAbort);
   const waiting = new AbortController();
-  const opened = openStream(`${origin}/stall`, { policy, signal: waiting.signal });
+  const opened = openStream(`${origin}/stall`, { network, signal: waiting.signal });
   setTimeout(() => waiting.abort(), 30);
   await assert.rejects(opened, isAbort);
   const reading = new AbortController();
-  const { body } = await openStream(`${origin}/`, { policy, signal: reading.signal });
+  const { body } = await openStream(`${origin}/`, { network, signal: reading.signal });
   setTimeout(() => reading.abort(), 30);
   await assert.rejects(bytesOf(body), isAbort);
   await until(() => open.size === 0);
@@ -211,7 +211,7 @@ test('a cancelled call rejects with the reason of its signal: before, while wait
 test('a large body arrives whole through a slow reader', async (t) => {
   const content = Buffer.alloc(8 * 1024 * 1024, 'abcdefg');
   const { origin } = await serve(t, (_, response) => response.end(content));
-  const { body } = await openStream(`${origin}/`, { policy, limits: { idleTimeoutMs: 50, lowSpeedMs: 50 } });
+  const { body } = await openStream(`${origin}/`, { network, limits: { idleTimeoutMs: 50, lowSpeedMs: 50 } });
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) {
     if (chunks.length % 40 === 0) await new Promise((resolve) => setTimeout(resolve, 80));

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { DEFAULT_LIMITS } from '../../src/transfer/limits.ts';
 import { getDocument, openStream } from '../../src/transfer/transfer.ts';
 import { rejection } from '../support/rejection.ts';
-import { bytesOf, policy, serve, serveRaw, shortLimits } from './transfer.fixture.ts';
+import { bytesOf, network, serve, serveRaw, shortLimits } from './transfer.fixture.ts';
 
 test('the limits have the documented defaults', () => {
   assert.deepEqual(DEFAULT_LIMITS, {
@@ -13,8 +13,9 @@ test('the limits have the documented defaults', () => {
     lowSpeedBytesPerSecond: 1000,
     lowSpeedMs: 30_000,
     maxRedirects: 5,
-    retries: 3,
+    retries: 4,
     maxRetryAfterMs: 60_000,
+    maxDocumentBytes: 8 * 1024 * 1024,
   });
 });
 
@@ -26,7 +27,7 @@ for (const [what, sent] of [
   test(`a server that sends ${what} is given up after the time for the first byte`, async (t) => {
     const { origin } = await serveRaw(t, (socket) => void socket.write(sent));
     const error = await rejection(
-      openStream(`${origin}/`, { policy, limits: shortLimits({ firstByteTimeoutMs: 60 }) }),
+      openStream(`${origin}/`, { network, limits: shortLimits({ firstByteTimeoutMs: 60 }) }),
     );
     assert.equal(error.code, 'TRANSFER_TIMEOUT');
     assert.match(error.message, /get an answer from 127\.0\.0\.1:\d+ within 0\.06 s/);
@@ -40,7 +41,9 @@ test('a head that drips is given up all the same', async (t) => {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   });
-  const error = await rejection(openStream(`${origin}/`, { policy, limits: shortLimits({ firstByteTimeoutMs: 100 }) }));
+  const error = await rejection(
+    openStream(`${origin}/`, { network, limits: shortLimits({ firstByteTimeoutMs: 100 }) }),
+  );
   assert.equal(error.code, 'TRANSFER_TIMEOUT');
 });
 
@@ -49,7 +52,7 @@ test('a body that stalls is given up after the idle time', async (t) => {
     t,
     (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'),
   );
-  const { body } = await openStream(`${origin}/`, { policy, limits: shortLimits({ idleTimeoutMs: 80 }) });
+  const { body } = await openStream(`${origin}/`, { network, limits: shortLimits({ idleTimeoutMs: 80 }) });
   const error = await rejection(bytesOf(body));
   assert.equal(error.code, 'TRANSFER_TIMEOUT');
   assert.match(error.message, /sent nothing for 0\.08 s/);
@@ -61,7 +64,7 @@ test('a stalled body is given up also where slowness is no reason', async (t) =>
     (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'),
   );
   const limits = shortLimits({ idleTimeoutMs: 150, lowSpeedMs: 40, lowSpeedBytesPerSecond: 0 });
-  const { body } = await openStream(`${origin}/`, { policy, limits });
+  const { body } = await openStream(`${origin}/`, { network, limits });
   assert.match((await rejection(bytesOf(body))).message, /sent nothing/);
 });
 
@@ -71,7 +74,7 @@ test('a body that drips is given up although every byte comes in time', async (t
     const drip = setInterval(() => socket.write('x'), 10);
     socket.on('close', () => clearInterval(drip));
   });
-  const { body } = await openStream(`${origin}/`, { policy, limits: shortLimits({ lowSpeedMs: 200 }) });
+  const { body } = await openStream(`${origin}/`, { network, limits: shortLimits({ lowSpeedMs: 200 }) });
   const error = await rejection(bytesOf(body));
   assert.equal(error.code, 'TRANSFER_TIMEOUT');
   assert.match(error.message, /bytes a second for 0\.2 s, less than 1000/);
@@ -84,21 +87,21 @@ for (const status of [408, 429, 500, 502, 503, 504]) {
       asked += 1;
       response.writeHead(asked === 1 ? status : 200).end('ok');
     });
-    assert.equal((await bytesOf((await openStream(`${origin}/`, { policy })).body)).toString(), 'ok');
+    assert.equal((await bytesOf((await openStream(`${origin}/`, { network })).body)).toString(), 'ok');
     assert.equal(asked, 2);
   });
 }
 
-test('a host that never recovers is asked four times', async (t) => {
+test('a host that never recovers is asked five times', async (t) => {
   let asked = 0;
   const { origin } = await serve(t, (_, response) => {
     asked += 1;
     response.writeHead(503).end();
   });
-  const error = await rejection(getDocument(`${origin}/x`, { policy }));
+  const error = await rejection(getDocument(`${origin}/x`, { network }));
   assert.equal(error.code, 'TRANSFER_STATUS');
   assert.equal(error.retryable, true);
-  assert.equal(asked, 4);
+  assert.equal(asked, 5);
 });
 
 test('a connection that is reset before the answer is tried again', async (t) => {
@@ -106,14 +109,14 @@ test('a connection that is reset before the answer is tried again', async (t) =>
     if (count === 0) socket.resetAndDestroy();
     else socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
   });
-  assert.equal((await getDocument(`${origin}/`, { policy })).body.toString(), 'ok');
+  assert.equal((await getDocument(`${origin}/`, { network })).body.toString(), 'ok');
 });
 
 test('a document that breaks is read from its beginning again', async (t) => {
   const { origin, requests } = await serveRaw(t, (socket, _, count) => {
     socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n${count === 0 ? 'who' : 'whole!'}`);
   });
-  assert.equal((await getDocument(`${origin}/`, { policy })).body.toString(), 'whole!');
+  assert.equal((await getDocument(`${origin}/`, { network })).body.toString(), 'whole!');
   assert.equal(requests.length, 2);
 });
 
@@ -123,7 +126,7 @@ test('Retry-After is waited for', async (t) => {
     times.push(performance.now());
     response.writeHead(times.length === 1 ? 429 : 200, { 'retry-after': '1' }).end('ok');
   });
-  await getDocument(`${origin}/`, { policy });
+  await getDocument(`${origin}/`, { network });
   assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 990);
 });
 
@@ -138,7 +141,7 @@ for (const [what, retryAfter] of [
       asked += 1;
       response.writeHead(503, { 'retry-after': retryAfter }).end();
     });
-    const error = await rejection(getDocument(`${origin}/`, { policy }));
+    const error = await rejection(getDocument(`${origin}/`, { network }));
     assert.equal(error.retryable, true);
     assert.match(error.message, /asks to come back in/);
     assert.equal(asked, 1);
@@ -152,7 +155,7 @@ for (const retryAfter of ['-5', 'soon', '1e9', 'garbage 1', '']) {
       times.push(performance.now());
       response.writeHead(times.length === 1 ? 503 : 200, { 'retry-after': retryAfter }).end('ok');
     });
-    await getDocument(`${origin}/`, { policy });
+    await getDocument(`${origin}/`, { network });
     assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 200, 'a pause of our own');
   });
 }
@@ -161,20 +164,20 @@ test('waiting for another try ends with the signal', async (t) => {
   const { origin } = await serve(t, (_, response) => response.writeHead(503, { 'retry-after': '30' }).end());
   const controller = new AbortController();
   setTimeout(() => controller.abort(), 50);
-  await assert.rejects(getDocument(`${origin}/`, { policy, signal: controller.signal }), { name: 'AbortError' });
+  await assert.rejects(getDocument(`${origin}/`, { network, signal: controller.signal }), { name: 'AbortError' });
 });
 
 test('a host that nobody listens on is TRANSFER_NETWORK with the cause', async (t) => {
   const gone = await serve(t, (_, response) => response.end());
   await gone.close();
-  const error = await rejection(openStream(`${gone.origin}/`, { policy, limits: { retries: 0 } }));
+  const error = await rejection(openStream(`${gone.origin}/`, { network, limits: { retries: 0 } }));
   assert.equal(error.code, 'TRANSFER_NETWORK');
   assert.match(error.message, /127\.0\.0\.1:\d+.*ECONNREFUSED/);
   assert.ok(error.cause instanceof Error);
 });
 
 test('a host that has no address is TRANSFER_NETWORK', async () => {
-  const error = await rejection(openStream('https://no-such-host.invalid/', { policy, limits: { retries: 0 } }));
+  const error = await rejection(openStream('https://no-such-host.invalid/', { network, limits: { retries: 0 } }));
   assert.equal(error.code, 'TRANSFER_NETWORK');
   assert.match(error.message, /no-such-host\.invalid/);
 });
@@ -186,11 +189,11 @@ test('a document larger than it may be is refused, whether or not it says so', a
     response.end('x');
   });
   for (const path of ['/says', '/does-not-say']) {
-    const error = await rejection(getDocument(`${origin}${path}`, { policy, maxBytes: 100 }));
+    const error = await rejection(getDocument(`${origin}${path}`, { network, maxBytes: 100 }));
     assert.equal(error.code, 'TRANSFER_TOO_LARGE');
     assert.match(error.message, /101 bytes or more, and at most 100/);
   }
-  assert.equal((await getDocument(`${origin}/`, { policy, maxBytes: 101 })).body.byteLength, 101);
+  assert.equal((await getDocument(`${origin}/`, { network, maxBytes: 101 })).body.byteLength, 101);
 });
 
 test('an endless document is given up at its limit', async (t) => {
@@ -201,5 +204,5 @@ test('an endless document is given up at its limit', async (t) => {
     };
     pour();
   });
-  assert.equal((await rejection(getDocument(`${origin}/`, { policy }))).code, 'TRANSFER_TOO_LARGE');
+  assert.equal((await rejection(getDocument(`${origin}/`, { network }))).code, 'TRANSFER_TOO_LARGE');
 });

@@ -1,4 +1,5 @@
 // Runs in a network namespace of its own, whose loopback has a public address too.
+import { Network } from '../../src/transfer/network.ts';
 import { openStream } from '../../src/transfer/transfer.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { startRawServer } from '../support/raw-server.ts';
@@ -15,7 +16,9 @@ const publicServer = await startHttpServer((request, response) => {
   else response.writeHead(302, { location }).end();
 }, PUBLIC);
 
-const policy = { allowHttp: [publicServer.origin, `http://10.0.0.1:${port}`, `http://169.254.169.254:${port}`] };
+const network = new Network({
+  allowHttp: [publicServer.origin, `http://10.0.0.1:${port}`, `http://169.254.169.254:${port}`],
+});
 const limits = { retries: 0, connectTimeoutMs: 1000, firstByteTimeoutMs: 300 };
 const locations: Record<string, string> = {};
 for (const target of [
@@ -28,7 +31,7 @@ for (const target of [
 ]) {
   location = target;
   connections = 0;
-  const outcome = await openStream(`${publicServer.origin}/`, { policy, limits }).then(
+  const outcome = await openStream(`${publicServer.origin}/`, { network, limits }).then(
     () => 'followed',
     (error: unknown) =>
       error instanceof Error && 'code' in error ? `${String(error.code)}: ${error.message}` : String(error),
@@ -37,7 +40,7 @@ for (const target of [
   locations[target] = `${outcome}, ${connections + inside.requests.length} connections`;
 }
 location = '/end';
-const { body } = await openStream(`${publicServer.origin}/`, { policy, limits });
+const { body } = await openStream(`${publicServer.origin}/`, { network, limits });
 const followed = (await bytesOf(body)).toString();
 clearInterval(counting);
 await Promise.all([inside.close(), publicServer.close()]);

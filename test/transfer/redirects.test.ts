@@ -9,22 +9,23 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { getDocument, openStream, resolveRedirect } from '../../src/transfer/transfer.ts';
+import { Network } from '../../src/transfer/network.ts';
 import { rejection } from '../support/rejection.ts';
-import { bytesOf, policy, serve, serveRaw, shortLimits } from './transfer.fixture.ts';
+import { bytesOf, network, serve, serveRaw, shortLimits } from './transfer.fixture.ts';
 
 const run = promisify(execFile);
 
 test('five redirects are followed, and the final address is told', async (t) => {
   const { origin } = await hops(t, 5);
-  assert.equal(await resolveRedirect(`${origin}/0`, { policy }), `${origin}/5`);
-  const { body, finalUrl } = await getDocument(`${origin}/0`, { policy });
+  assert.equal(await resolveRedirect(`${origin}/0`, { network }), `${origin}/5`);
+  const { body, finalUrl } = await getDocument(`${origin}/0`, { network });
   assert.equal(body.toString(), 'the end');
   assert.equal(finalUrl, `${origin}/5`);
 });
 
 test('a sixth redirect is too much', async (t) => {
   const { origin } = await hops(t, 6);
-  const error = await rejection(getDocument(`${origin}/0`, { policy }));
+  const error = await rejection(getDocument(`${origin}/0`, { network }));
   assert.equal(error.code, 'TRANSFER_REFUSED');
   assert.match(error.message, /more than 5 times/);
 });
@@ -35,7 +36,7 @@ test('a circle of redirects is found at its first repetition', async (t) => {
     asked += 1;
     response.writeHead(302, { location: request.url === '/a' ? '/b' : '/a' }).end();
   });
-  const error = await rejection(openStream(`${origin}/a`, { policy }));
+  const error = await rejection(openStream(`${origin}/a`, { network }));
   assert.match(error.message, /in a circle/);
   assert.equal(asked, 2);
 });
@@ -49,7 +50,7 @@ test('nothing that a server says is carried to the next one', async (t) => {
   const first = await serve(t, (_, response) => {
     response.writeHead(302, { location: `${second.origin}/`, 'set-cookie': 'a=b', authorization: 'x' }).end();
   });
-  await getDocument(`${first.origin}/`, { policy });
+  await getDocument(`${first.origin}/`, { network });
   assert.deepEqual(Object.keys(headers).sort(), ['accept', 'accept-encoding', 'connection', 'host', 'user-agent']);
   assert.equal(headers['accept-encoding'], 'identity');
   assert.equal(headers.host, new URL(second.origin).host);
@@ -67,7 +68,7 @@ for (const location of [
     const { origin } = await serveRaw(t, (socket) => {
       socket.end(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`);
     });
-    const error = await rejection(openStream(`${origin}/`, { policy, limits: shortLimits() }));
+    const error = await rejection(openStream(`${origin}/`, { network, limits: shortLimits() }));
     assert.ok(['TRANSFER_REFUSED', 'TRANSFER_NETWORK'].includes(error.code), error.code);
     assert.doesNotMatch(error.message, /secret/);
   });
@@ -75,7 +76,7 @@ for (const location of [
 
 test('a redirect that does not say where is refused', async (t) => {
   const { origin } = await serve(t, (_, response) => response.writeHead(302).end());
-  assert.match((await rejection(openStream(`${origin}/`, { policy }))).message, /without saying where/);
+  assert.match((await rejection(openStream(`${origin}/`, { network }))).message, /without saying where/);
 });
 
 test('https stays https: a redirect to http is refused, even to an origin that is allowed', async (t) => {
@@ -87,7 +88,7 @@ test('https stays https: a redirect to http is refused, even to an origin that i
     if (before === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
     else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = before;
   });
-  const error = await rejection(openStream(`${origin}/`, { policy: { allowHttp: [plain.origin] } }));
+  const error = await rejection(openStream(`${origin}/`, { network: new Network({ allowHttp: [plain.origin] }) }));
   assert.equal(error.code, 'TRANSFER_REFUSED');
   assert.match(error.message, /from https: to http:/);
 });
@@ -95,7 +96,7 @@ test('https stays https: a redirect to http is refused, even to an origin that i
 test('a certificate that proves nothing is told as that, and is not tried again', async (t) => {
   const origin = await serveTls(t, 'http://127.0.0.1:1');
   const startMs = performance.now();
-  const error = await rejection(openStream(`${origin}/`, { policy }));
+  const error = await rejection(openStream(`${origin}/`, { network }));
   assert.equal(error.code, 'TRANSFER_NETWORK');
   assert.equal(error.retryable, false);
   assert.match(error.hint ?? '', /NODE_EXTRA_CA_CERTS/);
@@ -131,7 +132,7 @@ test('a redirect is followed for the body too, and a range is asked of the last'
     if (request.url === '/') response.writeHead(307, { location: '/x' }).end();
     else response.writeHead(206, { 'content-range': 'bytes 1-2/4' }).end('bc');
   });
-  const { body } = await openStream(`${origin}/`, { policy, range: { start: 1, end: 3 } });
+  const { body } = await openStream(`${origin}/`, { network, range: { start: 1, end: 3 } });
   assert.equal((await bytesOf(body)).toString(), 'bc');
   assert.deepEqual(ranges, ['bytes=1-2', 'bytes=1-2']);
 });

@@ -4,20 +4,20 @@ import test, { type TestContext } from 'node:test';
 import type { HttpServer } from '../support/http-server.ts';
 import { openStream } from '../../src/transfer/transfer.ts';
 import { rejection } from '../support/rejection.ts';
-import { bytesOf, policy, serve } from './transfer.fixture.ts';
+import { bytesOf, network, serve } from './transfer.fixture.ts';
 
 const CONTENT = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251));
 
 test('a body that breaks goes on where it broke', async (t) => {
   const { origin, asked } = await cutting(t, { cutAfter: 30_000 });
-  const { body } = await openStream(`${origin}/`, { policy });
+  const { body } = await openStream(`${origin}/`, { network });
   assert.ok((await bytesOf(body)).equals(CONTENT));
   assert.deepEqual(asked, ['', 'bytes=30000- "v1"', 'bytes=60000- "v1"', 'bytes=90000- "v1"']);
 });
 
 test('a range that breaks goes on inside the range', async (t) => {
   const { origin, asked } = await cutting(t, { cutAfter: 30_000 });
-  const { body } = await openStream(`${origin}/`, { policy, range: { start: 10, end: 50_000 } });
+  const { body } = await openStream(`${origin}/`, { network, range: { start: 10, end: 50_000 } });
   assert.ok((await bytesOf(body)).equals(CONTENT.subarray(10, 50_000)));
   assert.deepEqual(asked, ['bytes=10-49999', 'bytes=30010-49999 "v1"']);
 });
@@ -31,7 +31,7 @@ for (const [what, change] of [
 ] as const) {
   test(`a body that breaks and ${what} is not pieced together`, async (t) => {
     const { origin } = await cutting(t, { cutAfter: 30_000, ...change });
-    const { body } = await openStream(`${origin}/`, { policy });
+    const { body } = await openStream(`${origin}/`, { network });
     const error = await rejection(bytesOf(body));
     assert.equal(error.code, 'TRANSFER_TRUNCATED');
     assert.match(error.message, /after 30000 of 100000 bytes/);
@@ -40,7 +40,7 @@ for (const [what, change] of [
 
 test('a body that breaks again and again without getting anywhere is given up', async (t) => {
   const { origin, asked } = await cutting(t, { cutAfter: 10 });
-  const { body } = await openStream(`${origin}/`, { policy, limits: { retries: 2 } });
+  const { body } = await openStream(`${origin}/`, { network, limits: { retries: 2 } });
   assert.match((await rejection(bytesOf(body))).message, /after 30 of 100000/);
   assert.equal(asked.length, 3);
 });

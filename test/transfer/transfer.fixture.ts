@@ -1,11 +1,12 @@
 import type { TestContext } from 'node:test';
 import type { Socket } from 'node:net';
-import type { TransferLimits } from '../../src/transfer/limits.ts';
+import type { TransferLimits } from '../../src/settings.ts';
+import { Network } from '../../src/transfer/network.ts';
 import { startHttpServer, type HttpServer } from '../support/http-server.ts';
 import { startRawServer, type RawServer } from '../support/raw-server.ts';
 import type { RequestListener } from 'node:http';
 
-export const policy = { allowHttp: [] };
+export const network = new Network({ allowHttp: [] });
 
 /** Limits short enough for a test, each of them changeable. */
 export function shortLimits(limits: Partial<TransferLimits> = {}): Partial<TransferLimits> {

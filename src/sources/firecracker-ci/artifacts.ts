@@ -4,28 +4,27 @@ import {
   type PinnedArtifact,
   type PinnedArtifacts,
   type ResolvedImage,
-  type SourceSettings,
 } from '../../image.ts';
 import { openStream } from '../../transfer/transfer.ts';
-import { companionOf, objectUrl } from './bucket.ts';
+import { companionOf, objectUrl, type Site } from './bucket.ts';
 import { EtagCheck, watched } from './etag-check.ts';
 import type { ObservedDigest } from './observed-digests.ts';
 import type { Candidate } from './set-content.ts';
 
 /** A bucket, and what others saw in it. */
 export interface Bucket {
-  readonly settings: SourceSettings;
+  readonly site: Site;
   readonly observed: ObservedDigest;
 }
 
 /** The transfer is bound to the ETag that was listed, so that kernel and root never come from different uploads. */
 export function artifactOf(
   { key, name, bytes, etag, modifiedAtMs }: Candidate,
-  { settings, observed }: Bucket,
+  { site, observed }: Bucket,
   observe: (observation: string) => void,
 ): Artifact {
-  const url = objectUrl(settings.bucketUrl, key);
-  const sha256 = observed(settings.bucketUrl, key);
+  const url = objectUrl(site.bucketUrl, key);
+  const sha256 = observed(site.bucketUrl, key);
   return {
     fileName: toPlainName(name),
     identity: identityOf(url, etag ?? modifiedAtMs, bytes),
@@ -35,7 +34,7 @@ export function artifactOf(
     ...(etag === undefined ? {} : { etag }),
     ...(modifiedAtMs === 0 ? {} : { modifiedAt: new Date(modifiedAtMs).toISOString() }),
     async open({ signal }, range) {
-      const options = { policy: settings, signal, expectedBytes: bytes, ifMatch: etag, range };
+      const options = { network: site.network, signal, expectedBytes: bytes, ifMatch: etag, range };
       const { body } = await openStream(url, options);
       const check = range === undefined ? EtagCheck.of(etag, bytes) : undefined;
       if (check === undefined) return body;
@@ -46,8 +45,8 @@ export function artifactOf(
 }
 
 /** What stands for the bytes of an object besides themselves. */
-export function observationsOf({ key, name, bytes, etag }: Candidate, { settings, observed }: Bucket): string[] {
-  const digest = observed(settings.bucketUrl, key);
+export function observationsOf({ key, name, bytes, etag }: Candidate, { site, observed }: Bucket): string[] {
+  const digest = observed(site.bucketUrl, key);
   return [
     ...(bytes === undefined ? [] : [`${name}: ${bytes} bytes, as the listing said`]),
     ...(etag === undefined ? [] : [`${name}: ETag ${etag}, as the listing said`]),
@@ -57,12 +56,9 @@ export function observationsOf({ key, name, bytes, etag }: Candidate, { settings
   ];
 }
 
-/** From the bucket of these settings, wherever the lock file found them: the digests decide. */
-export function reopened(
-  pinned: PinnedArtifacts,
-  settings: SourceSettings,
-): Pick<ResolvedImage, 'artifacts' | 'companions'> {
-  const { bucketUrl } = settings;
+/** From the bucket of these site, wherever the lock file found them: the digests decide. */
+export function reopened(pinned: PinnedArtifacts, site: Site): Pick<ResolvedImage, 'artifacts' | 'companions'> {
+  const { bucketUrl } = site;
   const keyOf = (url: string): string => {
     const { pathname } = new URL(url);
     const path = pathname.slice(Math.max(0, pathname.indexOf('/firecracker-ci/'))).replace(/^\//, '');
@@ -78,7 +74,7 @@ export function reopened(
       url: here,
       ...(etag === undefined ? {} : { etag }),
       async open({ signal }, range) {
-        return (await openStream(here, { policy: settings, signal, expectedBytes: bytes, range })).body;
+        return (await openStream(here, { network: site.network, signal, expectedBytes: bytes, range })).body;
       },
     };
   };
@@ -86,8 +82,8 @@ export function reopened(
   return {
     artifacts: { kernel: artifact(pinned.kernel), rootfs: artifact(pinned.rootfs) },
     companions: {
-      kernelConfig: companionOf(`${kernel}.config`, settings),
-      packageList: companionOf(rootfs.replace(/\.[^.]*$/, '.manifest'), settings),
+      kernelConfig: companionOf(`${kernel}.config`, site),
+      packageList: companionOf(rootfs.replace(/\.[^.]*$/, '.manifest'), site),
     },
   };
 }

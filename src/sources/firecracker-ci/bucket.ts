@@ -1,7 +1,22 @@
 import { SmartVMError, withIntent } from '../../errors.ts';
-import type { Companion, Context, SourceSettings } from '../../image.ts';
+import type { Companion, Context } from '../../image.ts';
+import type { SourceSettings } from '../../settings.ts';
+import { Network } from '../../transfer/network.ts';
 import { getDocument } from '../../transfer/transfer.ts';
 import { parseListingPage, type ListedObject } from './listing-page.ts';
+
+/** A bucket, the releases that belong to it, and how both are asked. */
+export interface Site {
+  /** Without a trailing slash. */
+  readonly bucketUrl: string;
+  readonly releasesUrl: string;
+  readonly network: Network;
+}
+
+export function siteOf(settings: SourceSettings): Site {
+  const { bucketUrl, releasesUrl } = settings;
+  return { bucketUrl: bucketUrl.replace(/\/+$/, ''), releasesUrl, network: new Network(settings) };
+}
 
 /** The direct content of one folder. */
 export interface Listing {
@@ -13,22 +28,21 @@ export interface Listing {
 
 const MAX_COMPANION_BYTES = 4 * 1024 * 1024;
 const MAX_PAGES = 50;
-const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 
 /**
  * Lists what begins with `prefix`, up to the next slash, over as many pages as it takes.
  *
  * Rejects with `BASE_IMAGE_RESOLVE_FAILED` for an answer that is no listing, and with the codes of `getDocument`.
  */
-export async function listBucket(settings: SourceSettings, prefix: string, { signal }: Context): Promise<Listing> {
+export async function listBucket(site: Site, prefix: string, { signal }: Context): Promise<Listing> {
   const objects = new Map<string, ListedObject>();
   const folders = new Set<string>();
   const tokens = new Set<string>();
   let token: string | undefined;
   do {
     if (tokens.size >= MAX_PAGES) throw endless(prefix, `it has more than ${MAX_PAGES} pages`);
-    const url = listingUrl(settings.bucketUrl, prefix, token);
-    const { body } = await getDocument(url, { policy: settings, signal, maxBytes: MAX_PAGE_BYTES });
+    const url = listingUrl(site.bucketUrl, prefix, token);
+    const { body } = await getDocument(url, { network: site.network, signal });
     const page = await withIntent(`read the listing of ${prefix}`, 'BASE_IMAGE_RESOLVE_FAILED', async () =>
       parseListingPage(body),
     );
@@ -47,12 +61,12 @@ export function objectUrl(bucketUrl: string, key: string): string {
 }
 
 /** A small text in the bucket. */
-export function companionOf(key: string, settings: SourceSettings): Companion {
-  const url = objectUrl(settings.bucketUrl, key);
+export function companionOf(key: string, site: Site): Companion {
+  const url = objectUrl(site.bucketUrl, key);
   return {
     url,
     async read({ signal }) {
-      const { body } = await getDocument(url, { policy: settings, signal, maxBytes: MAX_COMPANION_BYTES });
+      const { body } = await getDocument(url, { network: site.network, signal, maxBytes: MAX_COMPANION_BYTES });
       return body.toString('utf8');
     },
   };

@@ -1,6 +1,6 @@
 import { SmartVMError } from '../../errors.ts';
-import type { ResolveRequest, SourceSettings } from '../../image.ts';
-import { listBucket, type Listing } from './bucket.ts';
+import type { ResolveRequest } from '../../image.ts';
+import { listBucket, type Listing, type Site } from './bucket.ts';
 import { compareNatural } from './natural-order.ts';
 import { newestRelease } from './release.ts';
 import { describeWish, type Wish } from './selection.ts';
@@ -28,20 +28,15 @@ const MAX_DAYS = 40;
  * Rejects with `VERSION_FETCH_FAILED` (`latest` alone looks a release up) and `BASE_IMAGE_RESOLVE_FAILED`, which tells what was
  * looked at and what each lacked.
  */
-export async function findSet(
-  wanted: WantedSet,
-  wish: Wish,
-  settings: SourceSettings,
-  request: ResolveRequest,
-): Promise<FoundSet> {
-  const search = new Search(wish, settings, request);
+export async function findSet(wanted: WantedSet, wish: Wish, site: Site, request: ResolveRequest): Promise<FoundSet> {
+  const search = new Search(wish, site, request);
   switch (wanted.kind) {
     case 'latest':
       return await search.latest();
     case 'stable':
       return await search.newest();
     case 'lts':
-      return await findSet(LTS, wish, settings, request);
+      return await findSet(LTS, wish, site, request);
     case 'release':
       return { ...(await search.named(wanted.name)), firecrackerVersion: `${wanted.name}.0` };
     case 'dated':
@@ -54,19 +49,19 @@ export async function findSet(
 /** Looks at folders and keeps what it saw, to explain why nothing was found. */
 class Search {
   readonly #wish: Wish;
-  readonly #settings: SourceSettings;
+  readonly #site: Site;
   readonly #request: ResolveRequest;
   readonly #seen: string[] = [];
   #folders: Promise<Listing> | undefined;
 
-  constructor(wish: Wish, settings: SourceSettings, request: ResolveRequest) {
+  constructor(wish: Wish, site: Site, request: ResolveRequest) {
     this.#wish = wish;
-    this.#settings = settings;
+    this.#site = site;
     this.#request = request;
   }
 
   async latest(): Promise<FoundSet> {
-    const firecrackerVersion = await newestRelease(this.#settings, this.#request);
+    const firecrackerVersion = await newestRelease(this.#site, this.#request);
     const own = firecrackerVersion.slice(0, firecrackerVersion.lastIndexOf('.'));
     const set = (await this.#look(own)) ?? (await this.#newestDated()) ?? (await this.#olderThan(own));
     if (set === undefined) throw this.#nothing();
@@ -127,7 +122,7 @@ class Search {
   }
 
   async #look(name: string): Promise<FoundSet | undefined> {
-    const listing = await listBucket(this.#settings, `${SETS}${name}/${this.#request.arch}/`, this.#request);
+    const listing = await listBucket(this.#site, `${SETS}${name}/${this.#request.arch}/`, this.#request);
     const content = contentOf(listing, this.#wish);
     if (isComplete(content, this.#wish)) {
       const [kernels, roots] = [content.kernels, content.rootfses].map((all) => all.map((one) => one.name).join(', '));
@@ -138,7 +133,7 @@ class Search {
   }
 
   async #names(prefix: string, isWanted: (name: string) => boolean, kind: string): Promise<string[]> {
-    this.#folders ??= listBucket(this.#settings, prefix, this.#request);
+    this.#folders ??= listBucket(this.#site, prefix, this.#request);
     const { folders } = await this.#folders;
     const names = folders.map(setNameOf).filter(isWanted);
     if (names.length === 0) this.#seen.push(`among the ${folders.length} folders ${prefix}* is no ${kind}`);
@@ -150,7 +145,7 @@ class Search {
     const wished = describeWish(this.#wish);
     const what = wished === '' ? 'complete set' : `set with ${wished}`;
     return new SmartVMError(
-      `${this.#settings.bucketUrl} has no ${what} for ${this.#request.arch}: ${seen.join('; ')}`,
+      `${this.#site.bucketUrl} has no ${what} for ${this.#request.arch}: ${seen.join('; ')}`,
       'BASE_IMAGE_RESOLVE_FAILED',
       {
         hint: 'Ask for `latest`, name another set (`smartvm ensure v1.15`), or build one here: `smartvm ensure debian`.',

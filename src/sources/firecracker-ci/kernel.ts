@@ -1,8 +1,8 @@
 import { lacking, parseKernelConfig } from '../../compat/capabilities.ts';
 import { chooseKernels } from '../../compat/kernel-choice.ts';
 import { SmartVMError } from '../../errors.ts';
-import type { ResolveRequest, SourceSettings } from '../../image.ts';
-import { companionOf } from './bucket.ts';
+import type { ResolveRequest } from '../../image.ts';
+import { companionOf, type Site } from './bucket.ts';
 import type { FoundSet } from './find-set.ts';
 import type { Wish } from './selection.ts';
 import type { KernelCandidate } from './set-content.ts';
@@ -13,7 +13,7 @@ export async function chooseKernel(
   { content, name }: FoundSet,
   { releases }: Target,
   wish: Wish,
-  settings: SourceSettings,
+  site: Site,
   request: ResolveRequest,
 ): Promise<{ readonly kernel: KernelCandidate; readonly why: readonly string[] }> {
   const { candidates, warnings, why } = chooseKernels(content.kernels, releases, wish.kernel);
@@ -23,7 +23,7 @@ export async function chooseKernel(
   if (wish.require.length === 0) return { kernel: best, why };
   const lacks: string[] = [];
   for (const kernel of candidates) {
-    const missing = await missingIn(kernel, wish.require, settings, request);
+    const missing = await missingIn(kernel, wish.require, site, request);
     if (missing.length === 0) {
       return { kernel, why: [...why, ...lacks, `${kernel.name} has ${wish.require.join(', ')} built in`] };
     }
@@ -41,11 +41,11 @@ export async function chooseKernel(
 async function missingIn(
   { configKey, name }: KernelCandidate,
   require: readonly string[],
-  settings: SourceSettings,
+  site: Site,
   request: ResolveRequest,
 ): Promise<readonly string[]> {
   if (configKey === undefined) return [`all of it as far as anybody knows: ${name}.config is not there`];
-  const config = parseKernelConfig(await companionOf(configKey, settings).read(request));
+  const config = parseKernelConfig(await companionOf(configKey, site).read(request));
   return lacking(config, require).map(
     ({ capability, options }) => `${capability} (${options.map((option) => `CONFIG_${option}`).join(', ')})`,
   );

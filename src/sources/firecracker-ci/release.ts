@@ -1,6 +1,7 @@
 import { SmartVMError, withIntent } from '../../errors.ts';
-import type { Context, SourceSettings } from '../../image.ts';
+import type { Context } from '../../image.ts';
 import { resolveRedirect } from '../../transfer/transfer.ts';
+import type { Site } from './bucket.ts';
 
 const RELEASE_PAGE = /\/releases\/tag\/(v\d{1,6}\.\d{1,6}\.\d{1,6})$/;
 
@@ -8,12 +9,12 @@ const RELEASE_PAGE = /\/releases\/tag\/(v\d{1,6}\.\d{1,6}\.\d{1,6})$/;
  * The newest Firecracker release, `vX.Y.Z`: the page that `releasesUrl` redirects to names it.
  * Rejects with `VERSION_FETCH_FAILED`.
  */
-export async function newestRelease({ releasesUrl, allowHttp }: SourceSettings, context: Context): Promise<string> {
+export async function newestRelease({ releasesUrl, network }: Site, context: Context): Promise<string> {
   return await withIntent(
     'find the newest Firecracker release',
     'VERSION_FETCH_FAILED',
     async () => {
-      const finalUrl = await resolveRedirect(releasesUrl, { policy: { allowHttp }, signal: context.signal });
+      const finalUrl = await resolveRedirect(releasesUrl, { network, signal: context.signal });
       const version = RELEASE_PAGE.exec(finalUrl)?.[1];
       if (version === undefined || new URL(finalUrl).host !== new URL(releasesUrl).host) {
         throw new SmartVMError(

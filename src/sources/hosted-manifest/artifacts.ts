@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { SmartVMError, messageOf } from '../../errors.ts';
 import type { Artifact, ByteRange, Context } from '../../image.ts';
-import type { TransferPolicy } from '../../transfer/address.ts';
+import type { Network } from '../../transfer/network.ts';
 import { openStream } from '../../transfer/transfer.ts';
 import type { ArtifactManifest } from './schema.ts';
 
@@ -14,7 +14,7 @@ export function remoteArtifact(
   fileName: string,
   url: string,
   { sha256, sizeBytes }: ArtifactManifest,
-  policy: TransferPolicy,
+  network: Network,
 ): Artifact {
   return {
     fileName,
@@ -22,7 +22,7 @@ export function remoteArtifact(
     ...promised(sha256, sizeBytes),
     url,
     async open(context, range) {
-      const { body } = await openStream(url, { policy, signal: context.signal, expectedBytes: sizeBytes, range });
+      const { body } = await openStream(url, { network, signal: context.signal, expectedBytes: sizeBytes, range });
       return body;
     },
   };

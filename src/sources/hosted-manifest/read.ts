@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { SmartVMError, isAbortError, messageOf, withIntent } from '../../errors.ts';
 import type { Arch, Context } from '../../image.ts';
 import { isLoopback, shown } from '../../transfer/address.ts';
+import type { Network } from '../../transfer/network.ts';
 import { getDocument } from '../../transfer/transfer.ts';
 import { parseManifest } from './parse.ts';
 import type { HostedManifest } from './schema.ts';
@@ -13,6 +14,8 @@ import type { ManifestOrigin } from './usable.ts';
 export interface ReadManifest {
   readonly manifest: HostedManifest;
   readonly origin: ManifestOrigin;
+  /** How what it names is asked for. */
+  readonly network: Network;
   /** True when nobody on the way could have changed it: it came over TLS, or from this machine. */
   readonly isAuthentic: boolean;
 }
@@ -30,28 +33,34 @@ export function isUrl(locator: string): boolean {
  */
 export async function readManifest(
   locator: string,
-  allowHttp: readonly string[],
+  network: Network,
   context: Context & { readonly arch: Arch },
 ): Promise<ReadManifest> {
   if (!isUrl(locator)) {
     const manifestPath = resolve(locator);
-    const origin = { manifestPath, policy: { allowHttp } };
+    const origin = { manifestPath, policy: network.settings };
     const bytes = await readSmallFile(manifestPath, context);
-    return { manifest: parseManifest(bytes, manifestPath, origin, context.arch), origin, isAuthentic: true };
+    return { manifest: parseManifest(bytes, manifestPath, origin, context.arch), origin, network, isAuthentic: true };
   }
   // A caller who names a manifest without TLS has configured its origin himself; what it names there may be fetched there.
   const own = URL.canParse(locator) ? [new URL(locator).origin] : [];
-  const origin = { manifestUrl: locator, policy: { allowHttp: [...allowHttp, ...own] } };
+  const allowing = network.allowing(own);
+  const origin = { manifestUrl: locator, policy: allowing.settings };
   const { body, finalUrl } = await withIntent(`read the manifest ${shown(locator)}`, 'BASE_IMAGE_MANIFEST_FAILED', () =>
     getDocument(locator, {
-      policy: origin.policy,
+      network: allowing,
       signal: context.signal,
       maxBytes: MAX_MANIFEST_BYTES,
       accept: 'application/json',
     }),
   );
   const isAuthentic = [locator, finalUrl].every((url) => url.startsWith('https:') || isLoopback(new URL(url)));
-  return { manifest: parseManifest(body, shown(locator), origin, context.arch), origin, isAuthentic };
+  return {
+    manifest: parseManifest(body, shown(locator), origin, context.arch),
+    origin,
+    network: allowing,
+    isAuthentic,
+  };
 }
 
 async function readSmallFile(path: string, { signal }: Context): Promise<Uint8Array> {
