@@ -1,16 +1,26 @@
 import { SmartVMError, isAbortError, messageOf } from '../errors.ts';
+import type { TransferLimits } from '../settings.ts';
 import { shown } from './address.ts';
 import { pauseBefore } from './failure.ts';
-import { PaceWatch } from './pace-watch.ts';
+import { Incoming } from './incoming.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { Answer } from './request.ts';
-import { pause } from './retry.ts';
+import { pause, type OnRetry } from './retry.ts';
+
+/** The same body again: an answer, and how many of its first bytes are known already. */
+export interface Rest {
+  readonly answer: Answer;
+  readonly skipBytes: number;
+}
 
 export interface BodyOptions {
   readonly signal: AbortSignal | undefined;
   /** How many bytes there will be, as far as anybody said. */
   readonly declaredBytes: number | undefined;
-  /** Asks for the rest from this byte of the body on; `undefined` when it cannot be had. Absent: a cut is final. */
-  readonly reopen?: ((position: number) => Promise<Answer | undefined>) | undefined;
+  /** Asks once for the rest from this byte of the body on; `undefined` when it cannot be had. Absent: a cut is final. */
+  readonly reopen?: ((position: number) => Promise<Rest | undefined>) | undefined;
+  readonly onRetry?: OnRetry | undefined;
+  readonly rate?: RateLimit | undefined;
 }
 
 /** A connection that brought this much counts as progress: tries begin to count anew. */
@@ -21,104 +31,142 @@ const PROGRESS_BYTES = 1024 * 1024;
  * `TRANSFER_TRUNCATED`, `TRANSFER_TIMEOUT`, `TRANSFER_TOO_LARGE`. Its connection ends with it, also when nobody began to read.
  */
 export class Body implements AsyncIterableIterator<Uint8Array> {
-  readonly #bytes: AsyncGenerator<Uint8Array>;
   readonly #options: BodyOptions;
+  readonly #limits: TransferLimits;
   #answer: Answer;
-  #givenUp = false;
+  #incoming: Incoming;
+  #position = 0;
+  #skipBytes = 0;
+  #attempt = 0;
+  #brokeAt = 0;
+  #isOver = false;
 
   constructor(answer: Answer, options: BodyOptions) {
     this.#answer = answer;
+    this.#limits = answer.limits;
     this.#options = options;
-    this.#bytes = this.#receive();
+    this.#incoming = new Incoming(answer);
   }
 
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    return this.#bytes.next();
-  }
-
-  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    this.#givenUp = true;
-    this.#answer.body.destroy();
-    await this.#bytes.return(undefined);
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    while (!this.#isOver) {
+      try {
+        const piece = await this.#piece();
+        if (piece === undefined) break;
+        await this.#options.rate?.take(piece.byteLength, this.#options.signal);
+        if (piece.byteLength > 0) return { done: false, value: piece };
+      } catch (error) {
+        this.#incoming.destroy();
+        await this.#goOn(error).catch((final: unknown) => {
+          this.#end();
+          throw final;
+        });
+      }
+    }
+    this.#end();
     return { done: true, value: undefined };
+  }
+
+  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#end();
+    return Promise.resolve({ done: true, value: undefined });
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  async *#receive(): AsyncGenerator<Uint8Array, undefined> {
-    let position = 0;
-    let attempt = 0;
-    let brokeAt = 0;
-    for (;;) {
-      try {
-        for await (const chunk of this.#pieces(position)) {
-          position += chunk.byteLength;
-          yield chunk;
-        }
-        return;
-      } catch (error) {
-        attempt = position - brokeAt >= PROGRESS_BYTES ? 1 : attempt + 1;
-        brokeAt = position;
-        if (!(await this.#goOn(error, position, attempt))) throw error;
-      }
-    }
+  #end(): void {
+    this.#isOver = true;
+    this.#incoming.destroy();
   }
 
-  /** True when the rest is under way. */
-  async #goOn(error: unknown, position: number, attempt: number): Promise<boolean> {
-    const { reopen, signal } = this.#options;
-    const pauseMs = pauseBefore(error, attempt, this.#answer.limits);
-    if (this.#givenUp || reopen === undefined || pauseMs === undefined) return false;
-    await pause(pauseMs, signal);
-    try {
-      const answer = await reopen(position);
-      if (answer === undefined) return false;
-      this.#answer = answer;
-      return true;
-    } catch (again) {
-      signal?.throwIfAborted();
-      if (again instanceof SmartVMError) return false;
-      throw again;
-    }
-  }
-
-  /** What one connection gives of the body, from `start` on. */
-  async *#pieces(start: number): AsyncGenerator<Uint8Array, undefined> {
-    const { body, limits, finalUrl } = this.#answer;
+  /** What comes next on this connection, without what is known already; `undefined` when all of the body has come. */
+  async #piece(): Promise<Uint8Array | undefined> {
     const { signal, declaredBytes } = this.#options;
-    const watch = new PaceWatch(body, finalUrl, limits);
-    let position = start;
+    let piece: Uint8Array | undefined;
     try {
-      for await (const chunk of body as AsyncIterable<Uint8Array>) {
-        position += chunk.byteLength;
-        if (declaredBytes !== undefined && position > declaredBytes) throw tooMuch(finalUrl, position, declaredBytes);
-        watch.saw(chunk.byteLength);
-        yield chunk;
-        watch.resumed();
-      }
+      piece = await this.#incoming.next();
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof SmartVMError || isAbortError(error)) throw error;
-      throw cut(finalUrl, position, declaredBytes, error);
-    } finally {
-      watch.stop();
-      body.destroy();
+      throw this.#cut(`broke (${wordsFor(error)})`, error);
     }
-    if (!body.complete || (declaredBytes !== undefined && position !== declaredBytes)) {
-      throw cut(finalUrl, position, declaredBytes);
+    signal?.throwIfAborted();
+    if (piece === undefined) {
+      const isWhole = declaredBytes === undefined || this.#position === declaredBytes;
+      if (this.#isOver || (this.#incoming.isComplete && isWhole && this.#skipBytes === 0)) return undefined;
+      throw this.#cut('ended');
     }
+    const known = Math.min(this.#skipBytes, piece.byteLength);
+    this.#skipBytes -= known;
+    this.#position += piece.byteLength - known;
+    if (declaredBytes !== undefined && this.#position > declaredBytes) {
+      throw tooMuch(this.#answer.finalUrl, this.#position, declaredBytes);
+    }
+    return known === 0 ? piece : piece.subarray(known);
+  }
+
+  /** Has the rest under way, or throws what stands in the way of it. */
+  async #goOn(failure: unknown): Promise<void> {
+    const { reopen, signal, onRetry } = this.#options;
+    const limits = this.#limits;
+    for (let error = failure; ;) {
+      this.#attempt = this.#position - this.#brokeAt >= PROGRESS_BYTES ? 1 : this.#attempt + 1;
+      this.#brokeAt = this.#position;
+      const pauseMs = reopen === undefined ? undefined : pauseBefore(error, this.#attempt, limits);
+      if (this.#isOver || reopen === undefined || pauseMs === undefined) throw this.#final(failure, error);
+      const attempt = this.#attempt + 1;
+      const source = new URL(this.#answer.finalUrl).host;
+      onRetry?.({ source, message: messageOf(error), attempt, maxAttempts: limits.retries + 1, pauseMs });
+      await pause(pauseMs, signal);
+      try {
+        const rest = await reopen(this.#position);
+        if (rest === undefined) throw failure;
+        this.#answer = rest.answer;
+        this.#skipBytes = rest.skipBytes;
+        this.#incoming = new Incoming(rest.answer);
+        return;
+      } catch (again) {
+        signal?.throwIfAborted();
+        if (again === failure || !(again instanceof SmartVMError)) throw again;
+        error = again;
+      }
+    }
+  }
+
+  /** The failure that began it, with how often it was tried and what came last. */
+  #final(failure: unknown, last: unknown): unknown {
+    const tries = this.#attempt;
+    if (!(failure instanceof SmartVMError) || tries < 2) return failure;
+    const ended = failure === last ? '' : `, the last time: ${messageOf(last)}`;
+    const { code, hint, retryable } = failure;
+    return new SmartVMError(`${failure.message}, and was tried ${tries} times without getting further${ended}`, code, {
+      cause: last,
+      retryable,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+
+  #cut(what: string, cause?: unknown): SmartVMError {
+    const { declaredBytes } = this.#options;
+    const of = declaredBytes === undefined ? '' : ` of ${declaredBytes}`;
+    return new SmartVMError(
+      `The transfer from ${shown(this.#answer.finalUrl)} ${what} after ${this.#position}${of} bytes`,
+      'TRANSFER_TRUNCATED',
+      {
+        retryable: true,
+        hint: 'Ask again: what has come is kept where it can be continued.',
+        ...(cause === undefined ? {} : { cause }),
+      },
+    );
   }
 }
 
-function cut(url: string, bytes: number, declaredBytes: number | undefined, cause?: unknown): SmartVMError {
-  const why = cause === undefined ? 'ended' : `broke (${messageOf(cause)})`;
-  return new SmartVMError(
-    `The transfer from ${shown(url)} ${why} after ${bytes} of ${declaredBytes ?? 'unknown'} bytes`,
-    'TRANSFER_TRUNCATED',
-    { retryable: true, hint: 'Ask again.', ...(cause === undefined ? {} : { cause }) },
-  );
+/** Node says no more than this of a connection that went away under a body. */
+function wordsFor(error: unknown): string {
+  const message = messageOf(error);
+  return message === 'aborted' ? 'the connection was lost' : message;
 }
 
 function tooMuch(url: string, bytes: number, declaredBytes: number): SmartVMError {

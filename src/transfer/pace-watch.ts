@@ -1,36 +1,35 @@
-import type { Readable } from 'node:stream';
 import { SmartVMError } from '../errors.ts';
-import { shown } from './address.ts';
 import type { TransferLimits } from '../settings.ts';
+import { shown } from './address.ts';
 
-/** Ends a body that stalls or drips, with `TRANSFER_TIMEOUT`. Time in which the reader is busy is not the server's. */
+/** Tells of a body that stalls or drips, with `TRANSFER_TIMEOUT`. Time in which nobody waits for it is not the server's. */
 export class PaceWatch {
-  readonly #body: Readable;
   readonly #url: string;
   readonly #limits: TransferLimits;
+  readonly #tell: (tooSlow: SmartVMError) => void;
   readonly #clock: NodeJS.Timeout;
   /** When the reader began to wait; `undefined` while it does not. */
-  #waitingSinceMs: number | undefined = performance.now();
+  #waitingSinceMs: number | undefined;
   #windowWaitedMs = 0;
   #windowBytes = 0;
 
-  constructor(body: Readable, url: string, limits: TransferLimits) {
-    this.#body = body;
+  constructor(url: string, limits: TransferLimits, tell: (tooSlow: SmartVMError) => void) {
     this.#url = url;
     this.#limits = limits;
+    this.#tell = tell;
     const shortestMs = Math.min(limits.idleTimeoutMs, limits.lowSpeedMs, 4000);
     this.#clock = setInterval(() => this.#look(), shortestMs / 4);
   }
 
-  /** The reader got something and is busy with it. */
+  /** These bytes have come. */
   saw(bytes: number): void {
     this.#windowBytes += bytes;
     this.#windowWaitedMs += this.#waitedMs();
     this.#waitingSinceMs = undefined;
   }
 
-  /** The reader waits again. */
-  resumed(): void {
+  /** The reader waits for more. */
+  waiting(): void {
     this.#waitingSinceMs = performance.now();
   }
 
@@ -62,7 +61,7 @@ export class PaceWatch {
   }
 
   #end(why: string): void {
-    this.#body.destroy(
+    this.#tell(
       new SmartVMError(`${shown(this.#url)} ${why}`, 'TRANSFER_TIMEOUT', {
         retryable: true,
         hint: 'Ask again, or use a nearer mirror.',

@@ -2,6 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TransferLimits } from '../settings.ts';
 import { pauseBefore } from './failure.ts';
 
+/** Told before each pause. */
+export type OnRetry = (news: RetryNews) => void;
+
+export interface RetryNews {
+  /** The host that failed. */
+  readonly source: string;
+  readonly message: string;
+  /** The try that comes next; the first was 1. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly pauseMs: number;
+}
+
 /** Runs `work` until it succeeds, fails for good, or was tried `limits.retries` times more. */
 export async function tryAgain<T>(
   { signal, limits }: { readonly signal?: AbortSignal | undefined; readonly limits: TransferLimits },

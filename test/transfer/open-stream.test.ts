@@ -10,7 +10,14 @@ test('an object is streamed with its size, its ETag and its final address', asyn
     response.setHeader('etag', '"e"').setHeader('content-length', 5).end('bytes'),
   );
   const { body, ...rest } = await openStream(`${origin}/x`, { network });
-  assert.deepEqual(rest, { bytes: 5, etag: '"e"', finalUrl: `${origin}/x` });
+  assert.deepEqual(rest, {
+    start: 0,
+    bytes: 5,
+    totalBytes: 5,
+    etag: '"e"',
+    servesRanges: false,
+    finalUrl: `${origin}/x`,
+  });
   assert.equal((await bytesOf(body)).toString(), 'bytes');
 });
 
@@ -42,7 +49,7 @@ for (const [what, head] of [
       const error = await rejection(bytesOf(body));
       assert.equal(error.code, 'TRANSFER_TRUNCATED');
       assert.equal(error.retryable, true);
-      assert.match(error.message, /127\.0\.0\.1.* after 1[02] of (?:1000|unknown) bytes/);
+      assert.match(error.message, /127\.0\.0\.1.* after 1[02](?: of 1000)? bytes/);
     });
   }
 }

@@ -1,0 +1,145 @@
+import type { ByteRange } from '../image.ts';
+import { isUnencoded, orDestroyed, refuseEncoding } from './answer.ts';
+import { Body, type Rest } from './body.ts';
+import { StatusError } from './failure.ts';
+import { contentRange, lengthOf, rangeHeader, rangeLength, requireLength } from './range.ts';
+import { request, type Answer, type RequestOptions } from './request.ts';
+import type { OnRetry } from './retry.ts';
+
+export interface StreamOptions extends RequestOptions {
+  /** Size of the whole object; what the answer says is held against it before the first byte, what comes after it too. */
+  readonly expectedBytes?: number | undefined;
+  /** ETag that the object must still have, quotes included. */
+  readonly ifMatch?: string | undefined;
+  /** Not empty. */
+  readonly range?: Pick<ByteRange, 'start' | 'end'> | undefined;
+  /** True when the bytes are held against a digest in the end: a rest may then be taken without an ETag that binds it. */
+  readonly isVerified?: boolean | undefined;
+  readonly onRetry?: OnRetry | undefined;
+}
+
+/** A body that is being received: hashed and limited by whoever reads it. */
+export interface OpenedStream {
+  /** To be read to its end, or given up by its iterator's `return()`. */
+  readonly body: AsyncIterableIterator<Uint8Array>;
+  /** Position of its first byte. */
+  readonly start: number;
+  /** How many bytes there will be, when the server says it. */
+  readonly bytes?: number;
+  /** Size of the whole object, when the server says it. */
+  readonly totalBytes?: number;
+  readonly etag?: string;
+  /** True when the server said that it serves parts. */
+  readonly servesRanges: boolean;
+  readonly finalUrl: string;
+}
+
+/**
+ * Begins to receive an object. A body that breaks goes on where it broke when the object has a strong ETag, or is verified; else
+ * it rejects while it is read: `TRANSFER_TRUNCATED`, `TRANSFER_TIMEOUT`, `TRANSFER_TOO_LARGE`.
+ *
+ * Rejects with the codes of `request`; with `TRANSFER_TRUNCATED` or `TRANSFER_TOO_LARGE` when the server says another size than is
+ * expected; with `TRANSFER_REFUSED` for an encoded body and for a range that is not the one that was asked for.
+ */
+export async function openStream(address: string, options: StreamOptions): Promise<OpenedStream> {
+  const { range } = options;
+  const headers =
+    range === undefined ? conditions(options) : { ...conditions(options), range: rangeHeader(range.start, range.end) };
+  const answer = await request(address, { ...options, headers });
+  return await orDestroyed(answer, () => received(address, answer, options));
+}
+
+/**
+ * Begins to receive the rest of an object from `start` on, as far as it is still the one that had this strong ETag (absent: whatever
+ * is there, for verified bytes). The whole object comes, and `start` is 0, when the rest cannot be had. Rejects as `openStream`.
+ */
+export async function continueStream(
+  address: string,
+  { start, etag }: { readonly start: number; readonly etag?: string | undefined },
+  options: Omit<StreamOptions, 'range'>,
+): Promise<OpenedStream> {
+  const ifRange = etag === undefined ? {} : { 'if-range': etag };
+  const headers = { ...conditions(options), ...ifRange, range: rangeHeader(start, undefined) };
+  const answer = await request(address, { ...options, headers }).catch((error: unknown) => {
+    if (error instanceof StatusError && error.status === 416) return undefined;
+    throw error;
+  });
+  if (answer?.status === 200) return await orDestroyed(answer, () => received(address, answer, options));
+  const isRest = answer !== undefined && isRestFrom(start, answer, options.expectedBytes, etag);
+  if (isRest) return await orDestroyed(answer, () => received(address, answer, { ...options, range: { start } }));
+  answer?.body.destroy();
+  return await openStream(address, options);
+}
+
+/** What an answer gives: checked as far as its head goes. */
+function received(address: string, answer: Answer, options: StreamOptions): OpenedStream {
+  const { range, expectedBytes, signal, network, onRetry } = options;
+  refuseEncoding(answer);
+  const bytes = range === undefined ? lengthOf(answer) : rangeLength(answer, range, expectedBytes);
+  if (range === undefined && bytes !== undefined && expectedBytes !== undefined) {
+    requireLength(answer, bytes, expectedBytes);
+  }
+  const declaredBytes = bytes ?? (range === undefined ? expectedBytes : undefined);
+  const { etag, 'accept-ranges': ranges } = answer.headers;
+  const totalBytes = contentRange(answer)?.total ?? (range === undefined ? bytes : undefined);
+  const start = range?.start ?? 0;
+  const reopen = (position: number): Promise<Rest | undefined> =>
+    restFrom(address, { start: start + position, end: range?.end, etag, totalBytes }, options);
+  const canGoOn = isStrong(etag) || options.isVerified === true;
+  return {
+    body: new Body(answer, { signal, declaredBytes, onRetry, rate: network.rate, ...(canGoOn ? { reopen } : {}) }),
+    start,
+    servesRanges: answer.status === 206 || ranges?.toLowerCase() === 'bytes',
+    finalUrl: answer.finalUrl,
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(totalBytes === undefined ? {} : { totalBytes }),
+    ...(etag === undefined ? {} : { etag }),
+  };
+}
+
+/** The rest of an object that is wanted: from here to there, of the object that had this ETag and this size. */
+interface Wanted {
+  readonly start: number;
+  readonly end: number | undefined;
+  readonly etag: string | undefined;
+  readonly totalBytes: number | undefined;
+}
+
+/** Asks once for the rest of the same object; nothing when the server has another one, or sends no rest that fits. */
+async function restFrom(address: string, wanted: Wanted, options: StreamOptions): Promise<Rest | undefined> {
+  const { start, end, totalBytes } = wanted;
+  const etag = isStrong(wanted.etag) ? wanted.etag : undefined;
+  const headers = {
+    ...conditions(options),
+    ...(etag === undefined ? {} : { 'if-range': etag }),
+    range: rangeHeader(start, end),
+  };
+  const answer = await request(address, { ...options, headers, limits: { ...options.limits, retries: 0 } });
+  const isPlain = isUnencoded(answer);
+  if (isPlain && isRestFrom(start, answer, totalBytes, etag)) return { answer, skipBytes: 0 };
+  const isWhole = answer.status === 200 && end === undefined && isSame(answer, etag, totalBytes);
+  if (isPlain && isWhole) return { answer, skipBytes: start };
+  answer.body.destroy();
+  return undefined;
+}
+
+/** True for the part from `start` on of an object with this size and this ETag, as far as they are known. */
+function isRestFrom(start: number, answer: Answer, totalBytes: number | undefined, etag: string | undefined): boolean {
+  const got = contentRange(answer);
+  return got?.start === start && isSame(answer, etag, totalBytes);
+}
+
+function isSame(answer: Answer, etag: string | undefined, totalBytes: number | undefined): boolean {
+  const total = contentRange(answer)?.total ?? (answer.status === 200 ? lengthOf(answer) : undefined);
+  const sameSize = totalBytes === undefined || total === totalBytes;
+  return sameSize && (etag === undefined || answer.headers.etag === etag);
+}
+
+function conditions({ headers, ifMatch }: StreamOptions): Readonly<Record<string, string>> {
+  return { ...headers, ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }) };
+}
+
+/** True for an ETag that stands for exactly these bytes (RFC 9110, 8.8.3). */
+export function isStrong(etag: string | undefined): etag is string {
+  return etag !== undefined && /^"[\x21\x23-\x7e]+"$/.test(etag);
+}
