@@ -96,7 +96,7 @@ export interface ArtifactStream extends AsyncIterable<Uint8Array> {
   /** Position of the first byte. Absent: what was asked for. */
   readonly start?: number;
   /** Stands for exactly these bytes; handed to a later `open`, in any process, to go on. Absent: they cannot be continued. */
-  readonly validator?: string;
+  readonly validator?: string | undefined;
   /** Where the bytes come from now, for people: a host. */
   readonly source?: string;
   /**

@@ -3,7 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { SmartVMError } from './errors.ts';
 import type { Arch, BaseImagePreset, ImageReference, ImageSource, Logger, OnProgress, Trust } from './image.ts';
 import { parseReference } from './reference.ts';
-import type { SourceSettings, TransferLimits } from './settings.ts';
+import type { TransferLimits } from './settings.ts';
 
 /** What a manager is made with. Everything is optional, and everything given on a call beats it. */
 export interface BaseImageManagerOptions {
@@ -95,8 +95,6 @@ export interface EnsureBaseImageOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const FIRECRACKER_BUCKET_URL = 'https://s3.amazonaws.com/spec.ccfc.min';
-const FIRECRACKER_RELEASES_URL = 'https://github.com/firecracker-microvm/firecracker/releases/latest';
 const DEFAULT_MAX_STORED_BASE_IMAGES = 2;
 const ARCHES: readonly string[] = ['x86_64', 'aarch64'] satisfies Arch[];
 
@@ -142,25 +140,6 @@ function limitFrom(option: string, limit: unknown, hint: string): number {
   throw new SmartVMError(`${option} must be a positive integer, got ${got}`, 'INVALID_BASE_IMAGE_CACHE_LIMIT', {
     hint,
   });
-}
-
-/** Addresses and the origins that may be spoken to without TLS: those given, and those of addresses the caller set himself. */
-export function sourceSettingsFrom(options: BaseImageManagerOptions, env: NodeJS.ProcessEnv): SourceSettings {
-  const bucketUrl = options.bucketUrl || env['SMARTVM_BUCKET_URL'];
-  const releasesUrl = options.releasesUrl || env['SMARTVM_RELEASES_URL'];
-  const configured = [bucketUrl, releasesUrl].filter((url) => url !== undefined && URL.canParse(url));
-  const { limits, connections, bytesPerSecond, headers } = options;
-  return {
-    env,
-    limits,
-    mirrors: options.mirrors ?? env['SMARTVM_MIRRORS']?.split(/[\s,]+/).filter((place) => place !== ''),
-    connections,
-    bytesPerSecond,
-    headers,
-    bucketUrl: (bucketUrl || FIRECRACKER_BUCKET_URL).replace(/\/+$/, ''),
-    releasesUrl: releasesUrl || FIRECRACKER_RELEASES_URL,
-    allowHttp: [...(options.allowHttp ?? []), ...configured.map((url) => new URL(url ?? '').origin)],
-  };
 }
 
 /**

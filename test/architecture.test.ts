@@ -17,13 +17,14 @@ const RULES: readonly { readonly from: RegExp; readonly may: readonly RegExp[]; 
   { from: /^store\//, may: [/^(?:image|errors)\.ts$/, /^store\//] },
   { from: /^vmm\//, may: [/^(?:image|errors)\.ts$/, /^vmm\//, /^compat\//] },
   { from: /^cli\//, may: [/^index\.ts$/, /^cli\//] },
+  { from: /^network-options\.ts$/, may: [/^(?:errors|options|settings)\.ts$/] },
   { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference|settings)\.ts$/] },
   { from: /^compare\.ts$/, may: [/^(?:image|errors)\.ts$/, /^compat\//] },
   { from: /^lockfile\//, may: [/^(?:image|errors)\.ts$/, /^lockfile\//] },
   {
     from: /^manager(?:\.ts$|\/)/,
     may: [
-      /^(?:image|errors|reference|settings|options|compare|source-registry)\.ts$/,
+      /^(?:image|errors|reference|settings|options|network-options|compare|source-registry)\.ts$/,
       /^manager\//,
       /^store\//,
       /^lockfile\//,

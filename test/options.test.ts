@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test from 'node:test';
 import { BaseImageManager, type BaseImageManagerOptions, type EnsureBaseImageOptions } from 'smartvm';
-import { archFrom, cacheDirFrom, readReference, referenceFrom, sourceSettingsFrom } from '../src/options.ts';
+import { archFrom, cacheDirFrom, readReference, referenceFrom } from '../src/options.ts';
 
 test('the cache lies where the caller says, else where the environment says, else in the user’s cache folder', () => {
   const env = { SMARTVM_CACHE_DIR: '/env', XDG_CACHE_HOME: '/xdg' };
@@ -111,14 +111,6 @@ test('the architecture is the call’s, else the manager’s, else x86_64; an un
     code: 'INVALID_BASE_IMAGE_OPTIONS',
     message: /x86_64, aarch64, got "arm64"/,
   });
-});
-
-test('an address without TLS is allowed when the caller configured it himself', () => {
-  const settings = sourceSettingsFrom({ bucketUrl: 'http://mirror.lan:8080/bucket/', allowHttp: ['http://other'] }, {});
-  assert.equal(settings.bucketUrl, 'http://mirror.lan:8080/bucket');
-  assert.deepEqual(settings.allowHttp, ['http://other', 'http://mirror.lan:8080']);
-  assert.deepEqual(sourceSettingsFrom({}, { SMARTVM_BUCKET_URL: 'http://lan' }).allowHttp, ['http://lan']);
-  assert.deepEqual(sourceSettingsFrom({}, {}).allowHttp, []);
 });
 
 test('the path of a manifest is made absolute, its URL is left alone', () => {

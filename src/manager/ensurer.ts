@@ -151,7 +151,15 @@ export class Ensurer {
       image = shipped;
     }
     requireTrust(image.facts.bundleId, image.facts.trust, minimumTrust);
-    return await this.#keeper.obtain(image, asked, force, context);
+    try {
+      return await this.#keeper.obtain(image, asked, force, context);
+    } catch (error) {
+      if (causeWith(error, ['TRANSFER_CHANGED']) === undefined) throw error;
+      context.logger.warn(`${messageOf(error)}. Looking ${text} up again.`);
+    }
+    const again = await this.#finder.resolve(source, asked, context);
+    requireTrust(again.facts.bundleId, again.facts.trust, minimumTrust);
+    return await this.#keeper.obtain(again, asked, force, context);
   }
 }
 

@@ -1,6 +1,7 @@
 import { SmartVMError } from '../errors.ts';
 import type { Context, ImageSource, ResolveRequest, ResolvedImage, Selection, TargetVmm } from '../image.ts';
-import { sourceSettingsFrom, type BaseImageManagerOptions, type EnsureBaseImageOptions } from '../options.ts';
+import { sourceSettingsFrom } from '../network-options.ts';
+import type { BaseImageManagerOptions, EnsureBaseImageOptions } from '../options.ts';
 import { sourceFor } from '../source-registry.ts';
 import type { Asked } from './asked.ts';
 

@@ -1,5 +1,4 @@
 import { SmartVMError } from '../errors.ts';
-import type { ByteRange } from '../image.ts';
 import { shown } from './address.ts';
 import type { Answer } from './request.ts';
 
@@ -26,7 +25,7 @@ export function contentRange({ status, headers }: Answer): ContentRange | undefi
  */
 export function rangeLength(
   answer: Answer,
-  { start, end = Infinity }: ByteRange,
+  { start, end = Infinity }: { readonly start: number; readonly end?: number | undefined },
   expectedBytes: number | undefined,
 ): number {
   const got = contentRange(answer);

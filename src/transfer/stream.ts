@@ -1,4 +1,3 @@
-import type { ByteRange } from '../image.ts';
 import { isUnencoded, orDestroyed, refuseEncoding } from './answer.ts';
 import { Body, type Rest } from './body.ts';
 import { StatusError } from './failure.ts';
@@ -12,7 +11,7 @@ export interface StreamOptions extends RequestOptions {
   /** ETag that the object must still have, quotes included. */
   readonly ifMatch?: string | undefined;
   /** Not empty. */
-  readonly range?: Pick<ByteRange, 'start' | 'end'> | undefined;
+  readonly range?: { readonly start: number; readonly end?: number | undefined } | undefined;
   /** True when the bytes are held against a digest in the end: a rest may then be taken without an ETag that binds it. */
   readonly isVerified?: boolean | undefined;
   readonly onRetry?: OnRetry | undefined;
@@ -50,23 +49,23 @@ export async function openStream(address: string, options: StreamOptions): Promi
 }
 
 /**
- * Begins to receive the rest of an object from `start` on, as far as it is still the one that had this strong ETag (absent: whatever
- * is there, for verified bytes). The whole object comes, and `start` is 0, when the rest cannot be had. Rejects as `openStream`.
+ * Begins to receive the rest of an object from `start` on (to `end`, where it is said), as far as it is still the one that had this
+ * strong ETag (absent: whatever is there). The whole object comes, and `start` is 0, when that cannot be had. Rejects as `openStream`.
  */
 export async function continueStream(
   address: string,
-  { start, etag }: { readonly start: number; readonly etag?: string | undefined },
+  { start, end, etag }: NonNullable<StreamOptions['range']> & { readonly etag?: string | undefined },
   options: Omit<StreamOptions, 'range'>,
 ): Promise<OpenedStream> {
   const ifRange = etag === undefined ? {} : { 'if-range': etag };
-  const headers = { ...conditions(options), ...ifRange, range: rangeHeader(start, undefined) };
+  const headers = { ...conditions(options), ...ifRange, range: rangeHeader(start, end) };
   const answer = await request(address, { ...options, headers }).catch((error: unknown) => {
     if (error instanceof StatusError && error.status === 416) return undefined;
     throw error;
   });
   if (answer?.status === 200) return await orDestroyed(answer, () => received(address, answer, options));
   const isRest = answer !== undefined && isRestFrom(start, answer, options.expectedBytes, etag);
-  if (isRest) return await orDestroyed(answer, () => received(address, answer, { ...options, range: { start } }));
+  if (isRest) return await orDestroyed(answer, () => received(address, answer, { ...options, range: { start, end } }));
   answer?.body.destroy();
   return await openStream(address, options);
 }

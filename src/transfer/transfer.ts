@@ -2,3 +2,4 @@
 export { getDocument, resolveRedirect, type DocumentOptions, type RemoteDocument } from './document.ts';
 export { Network } from './network.ts';
 export { openStream, type OpenedStream, type StreamOptions } from './stream.ts';
+export { remoteOpener, type RemoteObject } from './remote.ts';

@@ -5,7 +5,7 @@ import {
   type PinnedArtifacts,
   type ResolvedImage,
 } from '../../image.ts';
-import { openStream } from '../../transfer/transfer.ts';
+import { remoteOpener } from '../../transfer/transfer.ts';
 import { companionOf, objectUrl, type Site } from './bucket.ts';
 import { EtagCheck, watched } from './etag-check.ts';
 import type { ObservedDigest } from './observed-digests.ts';
@@ -25,6 +25,7 @@ export function artifactOf(
 ): Artifact {
   const url = objectUrl(site.bucketUrl, key);
   const sha256 = observed(site.bucketUrl, key);
+  const open = remoteOpener({ url, bytes, sha256, etag }, site.network);
   return {
     fileName: toPlainName(name),
     identity: identityOf(url, etag ?? modifiedAtMs, bytes),
@@ -33,13 +34,12 @@ export function artifactOf(
     ...(sha256 === undefined ? {} : { sha256 }),
     ...(etag === undefined ? {} : { etag }),
     ...(modifiedAtMs === 0 ? {} : { modifiedAt: new Date(modifiedAtMs).toISOString() }),
-    async open({ signal }, range) {
-      const options = { network: site.network, signal, expectedBytes: bytes, ifMatch: etag, range };
-      const { body } = await openStream(url, options);
+    async open(context, range) {
+      const stream = await open(context, range);
       const check = range === undefined ? EtagCheck.of(etag, bytes) : undefined;
-      if (check === undefined) return body;
+      if (check === undefined) return stream;
       const end = (): void => observe(`${name}: the bytes ${check.agrees() ? 'are' : 'are NOT'} what the ETag says`);
-      return watched(body, (chunk) => check.update(chunk), end);
+      return watched(stream, (chunk) => check.update(chunk), end);
     },
   };
 }
@@ -73,9 +73,7 @@ export function reopened(pinned: PinnedArtifacts, site: Site): Pick<ResolvedImag
       sha256,
       url: here,
       ...(etag === undefined ? {} : { etag }),
-      async open({ signal }, range) {
-        return (await openStream(here, { network: site.network, signal, expectedBytes: bytes, range })).body;
-      },
+      open: remoteOpener({ url: here, bytes, sha256 }, site.network),
     };
   };
   const [kernel, rootfs] = [keyOf(pinned.kernel.url), keyOf(pinned.rootfs.url)];

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import type { ArtifactStream } from '../../image.ts';
 
 /** What the AWS command line cuts large uploads into; other part sizes cannot be guessed. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -52,21 +53,30 @@ export class EtagCheck {
   }
 }
 
-/** The same bytes, looked at on their way; `whenEnded` is called when all of them have been read. */
+/** The same stream, looked at on its way; `whenEnded` is called when all of it has been read. */
 export function watched(
-  body: AsyncIterableIterator<Uint8Array>,
+  stream: ArtifactStream,
   onChunk: (chunk: Uint8Array) => void,
   whenEnded: () => void,
-): AsyncIterableIterator<Uint8Array> {
+): ArtifactStream & AsyncIterator<Uint8Array, undefined> {
+  const chunks = stream[Symbol.asyncIterator]();
   return {
+    get source() {
+      return stream.source ?? '';
+    },
+    get validator() {
+      return stream.validator;
+    },
+    start: stream.start ?? 0,
+    disown: (why) => stream.disown?.(why) ?? false,
     async next() {
-      const result = await body.next();
-      if (result.done === true) whenEnded();
-      else onChunk(result.value);
+      const result = await chunks.next();
+      if (result.done !== true) onChunk(result.value);
+      else whenEnded();
       return result;
     },
     async return() {
-      await body.return?.();
+      await chunks.return?.();
       return { done: true, value: undefined };
     },
     [Symbol.asyncIterator]() {

@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { SmartVMError, messageOf } from '../../errors.ts';
-import type { Artifact, ByteRange, Context } from '../../image.ts';
+import type { Artifact, ArtifactStream, ByteRange, Context } from '../../image.ts';
 import type { Network } from '../../transfer/network.ts';
-import { openStream } from '../../transfer/transfer.ts';
+import { remoteOpener } from '../../transfer/transfer.ts';
 import type { ArtifactManifest } from './schema.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -21,10 +21,7 @@ export function remoteArtifact(
     identity: JSON.stringify(['url', url, sha256?.toLowerCase()]),
     ...promised(sha256, sizeBytes),
     url,
-    async open(context, range) {
-      const { body } = await openStream(url, { network, signal: context.signal, expectedBytes: sizeBytes, range });
-      return body;
-    },
+    open: remoteOpener({ url, bytes: sizeBytes, sha256: sha256?.toLowerCase() }, network),
   };
 }
 
@@ -56,7 +53,7 @@ export async function localArtifact(
       fileName,
       identity,
       ...promised(sha256, Number(seen.size)),
-      open: (context, range) => Promise.resolve(readFrom({ field, path: sourcePath, identity }, context, range)),
+      open: (context, range) => Promise.resolve(streamOf({ field, path: sourcePath, identity }, context, range)),
     },
   };
 }
@@ -65,6 +62,18 @@ interface LocalFile {
   readonly field: string;
   readonly path: string;
   readonly identity: string;
+}
+
+/** The identity of a local file stands for its bytes: the rest of the same file can be read at any time. */
+function streamOf(file: LocalFile, context: Context, range: ByteRange | undefined): ArtifactStream {
+  const isOther = range?.validator !== undefined && range.validator !== file.identity;
+  const wanted = isOther ? { start: 0 } : range;
+  const bytes = readFrom(file, context, wanted);
+  return {
+    start: wanted?.start ?? 0,
+    validator: file.identity,
+    [Symbol.asyncIterator]: () => bytes,
+  };
 }
 
 async function* readFrom(file: LocalFile, { signal }: Context, range?: ByteRange): AsyncGenerator<Uint8Array> {

@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { startHttpServer, type HttpServer } from './http-server.ts';
+
+/** How one object is served; every request sees what holds then. */
+export interface ObjectBehaviour {
+  content: Uint8Array;
+  /** With its quotes; empty: none. */
+  etag: string;
+  servesRanges: boolean;
+  /** Every answer breaks after so many bytes. */
+  cutAfter: number;
+  /** This status in place of an answer. */
+  status: number;
+  /** Moves every range that is served. */
+  shift: number;
+}
+
+export interface ObjectServer extends HttpServer {
+  readonly behaviour: ObjectBehaviour;
+  /** `Range` and `If-Range` of every request. */
+  readonly asked: string[];
+  /** Bytes of bodies that were written. */
+  sentBytes: number;
+  /** The most requests that were answered at once. */
+  mostAtOnce: number;
+}
+
+/** Serves one object under every path. */
+export async function startObjectServer(
+  content: Uint8Array,
+  behaviour: Partial<ObjectBehaviour> = {},
+): Promise<ObjectServer> {
+  let atOnce = 0;
+  const server = await startHttpServer((request, response) => {
+    atOnce += 1;
+    object.mostAtOnce = Math.max(object.mostAtOnce, atOnce);
+    response.on('close', () => (atOnce -= 1));
+    answer(request, response);
+  });
+
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    const { content, etag, servesRanges, cutAfter, status, shift } = object.behaviour;
+    const { range, 'if-range': ifRange, 'if-match': ifMatch } = request.headers;
+    object.asked.push([range, ifRange].filter((one) => one !== undefined).join(' '));
+    const failure = ifMatch !== undefined && ifMatch !== etag ? 412 : status;
+    if (failure !== 200) {
+      response.writeHead(failure).end();
+      return;
+    }
+    if (etag !== '') response.setHeader('etag', etag);
+    const found = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
+    const isPart = servesRanges && found !== null && (ifRange === undefined || ifRange === etag);
+    const start = isPart ? Number(found[1]) + shift : 0;
+    const end = isPart && found[2] ? Math.min(Number(found[2]) + 1, content.byteLength) : content.byteLength;
+    if (isPart && start >= content.byteLength) {
+      response.writeHead(416).end();
+      return;
+    }
+    if (servesRanges) response.setHeader('accept-ranges', 'bytes');
+    response.setHeader('content-length', end - start);
+    if (isPart) response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${content.byteLength}` });
+    const stop = Math.min(end, start + cutAfter);
+    object.sentBytes += stop - start;
+    response.write(content.subarray(start, stop), () => {
+      if (stop === end) response.end();
+      else setTimeout(() => response.destroy(), 20);
+    });
+  }
+
+  const object: ObjectServer = {
+    ...server,
+    behaviour: { content, etag: '"v1"', servesRanges: true, cutAfter: Infinity, status: 200, shift: 0, ...behaviour },
+    asked: [],
+    sentBytes: 0,
+    mostAtOnce: 0,
+  };
+  return object;
+}
