@@ -111,7 +111,7 @@ function isLimit(name: string): name is keyof TransferLimits {
 function wholeNumber(option: string, value: unknown, least: number, most: number): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  const got = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const got = typeof value === 'number' ? String(value) : JSON.stringify(value);
   throw wrong(`${option} must be a whole number from ${least} to ${most}, got ${got}`, 'Leave it out for the default.');
 }
 
