@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Slots } from './slots.ts';
 import type { OpenedStream } from './stream.ts';
 
@@ -41,6 +42,8 @@ export class ParallelBody implements AsyncIterableIterator<Uint8Array> {
 
   constructor(options: ParallelOptions) {
     this.#options = options;
+    // Every connection listens to it.
+    setMaxListeners(0, this.#end.signal);
     this.#firstByte = options.first.start;
     this.#blockCount = Math.ceil((options.totalBytes - this.#firstByte) / options.blockBytes);
     void this.#work(options.first.body);

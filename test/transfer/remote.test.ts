@@ -190,6 +190,17 @@ test('several connections give one object in order, and no more of them are used
   await until(async () => (await server.connections()) === 0);
 });
 
+test('many connections are no reason for a warning of Node', async (t) => {
+  const warnings: string[] = [];
+  const note = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', note);
+  t.after(() => process.off('warning', note));
+  const server = await serving(t, { content: Buffer.alloc(40 * 1024 * 1024) });
+  await bytesOf(await opener(server, [], { sha256: SHA256 }, { connections: 20 })(contextOf()));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(warnings, []);
+});
+
 test('artifacts share the connections that were allowed', async (t) => {
   const content = Buffer.alloc(20 * 1024 * 1024, 'content');
   const server = await serving(t, { content });
