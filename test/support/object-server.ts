@@ -9,8 +9,12 @@ export interface ObjectBehaviour {
   servesRanges: boolean;
   /** Every answer breaks after so many bytes. */
   cutAfter: number;
+  /** Every answer says no more after so many bytes. */
+  stallAfter: number;
   /** This status in place of an answer. */
   status: number;
+  /** Serves parts whatever `If-Range` and `If-Match` say. */
+  ignoresConditions: boolean;
   /** Moves every range that is served. */
   shift: number;
 }
@@ -39,17 +43,19 @@ export async function startObjectServer(
   });
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const { content, etag, servesRanges, cutAfter, status, shift } = object.behaviour;
+    const { content, etag, servesRanges, cutAfter, stallAfter, status, shift, ignoresConditions } = object.behaviour;
     const { range, 'if-range': ifRange, 'if-match': ifMatch } = request.headers;
     object.asked.push([range, ifRange].filter((one) => one !== undefined).join(' '));
-    const failure = ifMatch !== undefined && ifMatch !== etag ? 412 : status;
+    const isOther = (condition: unknown): boolean =>
+      condition !== undefined && condition !== etag && !ignoresConditions;
+    const failure = isOther(ifMatch) ? 412 : status;
     if (failure !== 200) {
       response.writeHead(failure).end();
       return;
     }
     if (etag !== '') response.setHeader('etag', etag);
     const found = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
-    const isPart = servesRanges && found !== null && (ifRange === undefined || ifRange === etag);
+    const isPart = servesRanges && found !== null && !isOther(ifRange);
     const start = isPart ? Number(found[1]) + shift : 0;
     const end = isPart && found[2] ? Math.min(Number(found[2]) + 1, content.byteLength) : content.byteLength;
     if (isPart && start >= content.byteLength) {
@@ -59,17 +65,27 @@ export async function startObjectServer(
     if (servesRanges) response.setHeader('accept-ranges', 'bytes');
     response.setHeader('content-length', end - start);
     if (isPart) response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${content.byteLength}` });
-    const stop = Math.min(end, start + cutAfter);
+    const stop = Math.min(end, start + cutAfter, start + stallAfter);
     object.sentBytes += stop - start;
     response.write(content.subarray(start, stop), () => {
       if (stop === end) response.end();
-      else setTimeout(() => response.destroy(), 20);
+      else if (stop === start + cutAfter) setTimeout(() => response.destroy(), 20);
     });
   }
 
   const object: ObjectServer = {
     ...server,
-    behaviour: { content, etag: '"v1"', servesRanges: true, cutAfter: Infinity, status: 200, shift: 0, ...behaviour },
+    behaviour: {
+      content,
+      etag: '"v1"',
+      servesRanges: true,
+      cutAfter: Infinity,
+      stallAfter: Infinity,
+      status: 200,
+      ignoresConditions: false,
+      shift: 0,
+      ...behaviour,
+    },
     asked: [],
     sentBytes: 0,
     mostAtOnce: 0,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Readable, pipeline } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import test from 'node:test';
 import { openStream } from '../../src/transfer/transfer.ts';
@@ -63,6 +64,31 @@ test('a body that does not say its length is held against the expected one', asy
   assert.equal((await rejection(bytesOf(long.body))).code, 'TRANSFER_TOO_LARGE');
   const whole = await openStream(`${origin}/`, { network, limits, expectedBytes: 10 });
   assert.equal((await bytesOf(whole.body)).toString(), '0123456789');
+});
+
+test('a reader that takes its time leaves the rest with the server', async (t) => {
+  const chunk = Buffer.alloc(64 * 1024);
+  let sent = 0;
+  const { origin } = await serve(t, (_, response) => {
+    response.setHeader('content-length', 1024 * chunk.byteLength);
+    const chunks = Readable.from(
+      (function* () {
+        for (; sent < 1024; sent += 1) yield chunk;
+      })(),
+    );
+    pipeline(chunks, response, () => undefined);
+  });
+  const { body } = await openStream(`${origin}/`, { network });
+  await body.next();
+  let before = -1;
+  await until(async () => {
+    const isAtRest = before === sent;
+    before = sent;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return isAtRest;
+  });
+  assert.ok(sent < 700, `${sent} of 1024 chunks were sent`);
+  await body.return?.();
 });
 
 test('bytes beyond the Content-Length never reach the reader', async (t) => {

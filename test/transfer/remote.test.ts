@@ -76,6 +76,35 @@ test('a mirror that breaks for good is gone on from at the next place, without b
   assert.equal(stream.source, new URL(origin.origin).host);
 });
 
+for (const [what, change] of [
+  ['is another object by its ETag', { etag: '"v2"' }],
+  ['is another object by its size', { content: CONTENT.subarray(0, 90_000) }],
+] as const) {
+  test(`a broken body whose rest ${what} is not pieced together, also where the server heeds no condition`, async (t) => {
+    const server = await serving(t, { cutAfter: 60_000, ignoresConditions: true });
+    const stream = await opener(server, [], {})(contextOf());
+    const error = await rejection(
+      (async () => {
+        for await (const _ of stream) Object.assign(server.behaviour, change);
+      })(),
+    );
+    assert.equal(error.code, 'TRANSFER_TRUNCATED');
+    assert.match(error.message, /after 60000 of 100000 bytes/);
+  });
+}
+
+test('a place that serves no parts gives all of it, and what another one gave is skipped', async (t) => {
+  const [origin, mirror] = [await serving(t, { servesRanges: false }), await serving(t, { cutAfter: 30_000 })];
+  const stream = await opener(origin, [mirror])(contextOf());
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    mirror.behaviour.status = 503;
+  }
+  assert.ok(Buffer.concat(chunks).equals(CONTENT));
+  assert.equal(origin.sentBytes, 100_000);
+});
+
 test('a mirror that was disowned is not asked again', async (t) => {
   const [origin, liar] = [await serving(t), await serving(t, { content: OTHER })];
   const open = opener(origin, [liar]);
@@ -123,6 +152,7 @@ for (const [what, behaviour, object, servedAgain] of [
 
 for (const [what, change, object] of [
   ['is another object by its ETag', { etag: '"v2"' }, {}],
+  ['is another object by its ETag, on a server that heeds no condition', { etag: '"v2"', ignoresConditions: true }, {}],
   ['is on a server that serves no parts any more', { servesRanges: false }, {}],
   ['is answered with another part', { shift: 1 }, {}],
   ['is another object by its size', { content: CONTENT.subarray(0, 60_000), etag: '"v1"' }, { bytes: 60_000 }],
@@ -241,10 +271,11 @@ test('an object that is replaced between two parts is never pieced together', as
 test('several connections end with a reader that leaves', async (t) => {
   const server = await serving(t, { content: Buffer.alloc(64 * 1024 * 1024) });
   const open = opener(server, [], { sha256: SHA256 }, { connections: 4 });
-  await begin(await open(contextOf()), 1);
-  await until(async () => (await server.connections()) === 0);
-  const again = await open(contextOf());
-  await begin(again, 1);
+  for (const stallAfter of [100_000, Infinity]) {
+    server.behaviour.stallAfter = stallAfter;
+    await begin(await open(contextOf()), 1);
+    await until(async () => (await server.connections()) === 0);
+  }
 });
 
 test('a limit on the rate holds for all connections together', async (t) => {
