@@ -1,12 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
 import type { TransferLimits } from '../settings.ts';
-import { pauseBefore } from './failure.ts';
+import { afterTries, pauseBefore } from './failure.ts';
 
-/** Runs `work` until it succeeds, fails for good, or was tried `limits.retries` times more. */
-export async function tryAgain<T>(
-  { signal, limits }: { readonly signal?: AbortSignal | undefined; readonly limits: TransferLimits },
-  work: () => Promise<T>,
-): Promise<T> {
+/** Something that may pass happened, and there will be another try after a pause. */
+export interface RetryNews {
+  /** The host that failed. */
+  readonly source: string;
+  /** What happened, in words. */
+  readonly message: string;
+  /** The try that comes next, counted from 1; the first was 1. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly pauseMs: number;
+}
+
+export type OnRetry = (news: RetryNews) => void;
+
+export interface TryOptions {
+  readonly limits: TransferLimits;
+  readonly signal?: AbortSignal | undefined;
+  readonly onRetry?: OnRetry | undefined;
+  /** The host that was asked last. */
+  readonly source: () => string;
+}
+
+/** Runs `work` until it succeeds, fails for good, or was tried `limits.retries` times more: then the error says how often. */
+export async function tryAgain<T>({ signal, limits, onRetry, source }: TryOptions, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       signal?.throwIfAborted();
@@ -14,7 +34,9 @@ export async function tryAgain<T>(
     } catch (error) {
       signal?.throwIfAborted();
       const pauseMs = pauseBefore(error, attempt, limits);
-      if (pauseMs === undefined) throw error;
+      if (pauseMs === undefined) throw afterTries(error, attempt);
+      const news = { message: messageOf(error), attempt: attempt + 1, maxAttempts: limits.retries + 1, pauseMs };
+      onRetry?.({ source: source(), ...news });
       await pause(pauseMs, signal);
     }
   }
