@@ -55,9 +55,9 @@ export function isPrivateAddress(address: string): boolean {
   return PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** True when the URL names an address that no public host has; a name says nothing of that. */
-export function namesPrivateAddress({ hostname }: URL): boolean {
-  return isPrivateAddress(hostname.replace(/^\[|\]$/g, ''));
+/** True when the URL names this machine, or an address that no public host has. Other names say nothing of that. */
+export function namesPrivateAddress(url: URL): boolean {
+  return isLoopback(url) || isPrivateAddress(url.hostname.replace(/^\[|\]$/g, ''));
 }
 
 /** The error for a redirect that leads from a public host into a private network. */

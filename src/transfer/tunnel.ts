@@ -1,6 +1,7 @@
 import http from 'node:http';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { SmartVMError, messageOf } from '../errors.ts';
+import { networkFailure } from './connection-failure.ts';
 import { StatusError } from './failure.ts';
 import { isHttpProxy, proxyAuthorization, shownProxy, type Proxy } from './proxy.ts';
 
@@ -45,11 +46,12 @@ async function connectMethod(proxy: Proxy, socket: Socket, { url, host, port }: 
 /** What a proxy says of a target that another try may reach. */
 const PASSING = /closed|failure|unreachable|refused|expired/i;
 
-async function socks(proxy: Proxy, socket: Socket, { url, host, port, lookup }: TunnelTarget): Promise<void> {
+async function socks(proxy: Proxy, socket: Socket, target: TunnelTarget): Promise<void> {
+  const { url, host, port } = target;
   const { SocksClient } = await import('socks');
   const { protocol, hostname, port: proxyPort, user, password } = proxy;
   const looksUp = protocol === 'socks4:' || protocol === 'socks5:';
-  const destination = looksUp ? await addressOf(host, protocol === 'socks4:' ? 4 : 0, lookup) : host;
+  const destination = looksUp ? await addressOf(target, protocol === 'socks4:' ? 4 : 0) : host;
   try {
     await SocksClient.createConnection({
       command: 'connect',
@@ -73,12 +75,16 @@ async function socks(proxy: Proxy, socket: Socket, { url, host, port, lookup }: 
   }
 }
 
-async function addressOf(host: string, family: 0 | 4, lookup: LookupFunction): Promise<string> {
+async function addressOf({ url, host, lookup }: TunnelTarget, family: 0 | 4): Promise<string> {
   if (isIP(host) !== 0) return host;
-  return await new Promise((resolve, reject) => {
-    lookup(host, { family }, (error, address) => {
-      if (error !== null) reject(error);
-      else resolve(typeof address === 'string' ? address : (address[0]?.address ?? host));
+  try {
+    return await new Promise((resolve, reject) => {
+      lookup(host, { family }, (error, address) => {
+        if (error !== null) reject(error);
+        else resolve(typeof address === 'string' ? address : (address[0]?.address ?? host));
+      });
     });
-  });
+  } catch (error) {
+    throw networkFailure(url, error);
+  }
 }
