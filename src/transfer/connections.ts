@@ -6,13 +6,15 @@ export class Connections {
   readonly #agents = new Map<string, KeepAliveAgent>();
   readonly #waiting = new Set<() => void>();
   #free: number;
+  #isClosed = false;
 
   constructor({ maxConnections = Infinity }: { readonly maxConnections?: number | undefined } = {}) {
     this.#free = maxConnections;
   }
 
-  /** Who keeps the connections of this kind. */
-  agentFor(kind: string): Agent {
+  /** Who keeps the connections of this kind; `undefined` when none are kept any more. */
+  agentFor(kind: string): Agent | undefined {
+    if (this.#isClosed) return undefined;
     const known = this.#agents.get(kind);
     if (known !== undefined) return known;
     const agent = new KeepAliveAgent();
@@ -35,8 +37,9 @@ export class Connections {
     };
   }
 
-  /** Ends all of them, also those that are in use. */
+  /** Ends all of them, also those that are in use. Requests that come later have connections of their own. */
   close(): void {
+    this.#isClosed = true;
     for (const agent of this.#agents.values()) agent.close();
   }
 

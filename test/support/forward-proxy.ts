@@ -24,13 +24,15 @@ export interface ForwardProxyOptions {
   readonly auth?: string;
   /** Written instead of an answer to CONNECT; `''`: nothing ever. */
   readonly answersConnect?: string;
+  /** It answers CONNECT no earlier. */
+  readonly opensAfter?: Promise<void>;
   /** It is spoken to over TLS. */
   readonly certificate?: Certificate;
 }
 
 /** Starts a forward proxy on a free port of loopback. */
 export async function startForwardProxy(options: ForwardProxyOptions): Promise<ForwardProxy> {
-  const { to, auth, answersConnect, certificate } = options;
+  const { to, auth, answersConnect, opensAfter, certificate } = options;
   const asked: string[] = [];
   const headers: IncomingHttpHeaders[] = [];
   const open = new Set<Socket>();
@@ -52,8 +54,10 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
       client.end('HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n');
     } else {
       const target = connect(to, '127.0.0.1', () => {
-        client.write('HTTP/1.1 200 Connection established\r\n\r\n');
-        client.pipe(target).pipe(client);
+        void Promise.resolve(opensAfter).then(() => {
+          client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+          client.pipe(target).pipe(client);
+        });
       });
       target.on('error', () => client.destroy());
       client.on('close', () => target.destroy());
