@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { SmartVMError, messageOf } from '../errors.ts';
@@ -42,9 +43,8 @@ export class Authorities {
 async function certificates(variable: string, path: string): Promise<string> {
   try {
     const text = await readFile(path, 'utf8');
-    if (!/^-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/m.test(text))
-      throw new Error('there is no certificate in it');
-    createSecureContext({ ca: text });
+    const found = text.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^]*?-----END [^-]*-----/g) ?? [];
+    if (!found.some(isCertificate)) throw new Error('there is no certificate in it');
     return text;
   } catch (error) {
     throw new SmartVMError(
@@ -52,5 +52,14 @@ async function certificates(variable: string, path: string): Promise<string> {
       'TRANSFER_NETWORK',
       { cause: error, hint: `${variable} names a file of certificates in PEM form: correct it, or unset it.` },
     );
+  }
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    new X509Certificate(pem);
+    return true;
+  } catch {
+    return false;
   }
 }

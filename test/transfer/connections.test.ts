@@ -167,6 +167,22 @@ for (const scheme of ['http', 'https'] as const) {
   });
 }
 
+test('when all kept connections were closed by the server, one new one does', async (t) => {
+  const connections = new Connections();
+  t.after(() => connections.close());
+  const old = new Set<unknown>();
+  const { origin, requests } = await serveRaw(t, (socket, head) => {
+    if (old.has(socket)) socket.resetAndDestroy();
+    else if (head.startsWith('GET /both')) {
+      old.add(socket);
+      if (old.size === 2) for (const one of [...old] as (typeof socket)[]) one.write(OK);
+    } else socket.write(OK);
+  });
+  await Promise.all(['/both1', '/both2'].map((path) => getDocument(origin + path, { network, connections, limits })));
+  assert.equal((await getDocument(`${origin}/x`, { network, connections, limits })).body.toString(), 'ok');
+  assert.equal(requests.length, 4);
+});
+
 for (const [what, answer] of [
   ['a new connection that breaks', undefined],
   ['a kept connection that breaks in the middle of an answer', 'HTTP/1.1 200 OK\r\nContent-'],
