@@ -20,6 +20,8 @@ export interface RequestOptions {
   readonly connections?: Connections | undefined;
   /** Called before every pause. */
   readonly onRetry?: OnRetry | undefined;
+  /** Called before every hop. */
+  readonly onHost?: ((host: string) => void) | undefined;
 }
 
 /** An answer whose body has not been read yet; it is to be read to its end or destroyed. */
@@ -47,19 +49,17 @@ export type ObjectHeaders = Readonly<Partial<Record<(typeof ABOUT_THE_OBJECT)[nu
 export async function request(address: string, options: RequestOptions): Promise<Answer> {
   const { network, signal, onRetry } = options;
   const limits = network.limits(options.limits);
-  let source = '';
-  return await tryAgain({ signal, limits, onRetry, source: () => source }, () =>
-    follow(address, options, limits, (host) => (source = host)),
-  );
+  return await tryAgain({ signal, limits, onRetry }, (asks) => {
+    const onHost = (host: string): void => {
+      asks(host);
+      options.onHost?.(host);
+    };
+    return follow(address, { ...options, onHost }, limits);
+  });
 }
 
-async function follow(
-  address: string,
-  options: RequestOptions,
-  limits: TransferLimits,
-  onHost: (host: string) => void,
-): Promise<Answer> {
-  const { network, method = 'GET', signal, connections } = options;
+async function follow(address: string, options: RequestOptions, limits: TransferLimits): Promise<Answer> {
+  const { network, method = 'GET', signal, connections, onHost } = options;
   const seen = new Set<string>();
   let url = allowedUrl(address, network.settings);
   let publicHost: string | undefined;
@@ -67,7 +67,7 @@ async function follow(
     if (seen.has(url.href)) throw lost(address, `${shown(url.href)} redirects in a circle`);
     if (seen.size > limits.maxRedirects) throw lost(address, `it redirects more than ${limits.maxRedirects} times`);
     seen.add(url.href);
-    onHost(url.host);
+    onHost?.(url.host);
     const headers = await headersFor(url, options);
     const hop = { network, limits, method, headers, signal, publicHost, connections };
     const { body, isPrivate, proxy } = await exchange(url, hop);

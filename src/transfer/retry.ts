@@ -21,22 +21,27 @@ export interface TryOptions {
   readonly limits: TransferLimits;
   readonly signal?: AbortSignal | undefined;
   readonly onRetry?: OnRetry | undefined;
-  /** The host that was asked last. */
-  readonly source: () => string;
 }
 
-/** Runs `work` until it succeeds, fails for good, or was tried `limits.retries` times more: then the error says how often. */
-export async function tryAgain<T>({ signal, limits, onRetry, source }: TryOptions, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work` until it succeeds, fails for good, or was tried `limits.retries` times more: then the error says how often. What `work` is
+ * given is to be told every host that it asks.
+ */
+export async function tryAgain<T>(
+  { signal, limits, onRetry }: TryOptions,
+  work: (asks: (host: string) => void) => Promise<T>,
+): Promise<T> {
+  let source = '';
   for (let attempt = 1; ; attempt += 1) {
     try {
       signal?.throwIfAborted();
-      return await work();
+      return await work((host) => (source = host));
     } catch (error) {
       signal?.throwIfAborted();
       const pauseMs = pauseBefore(error, attempt, limits);
       if (pauseMs === undefined) throw afterTries(error, attempt);
-      const news = { message: messageOf(error), attempt: attempt + 1, maxAttempts: limits.retries + 1, pauseMs };
-      onRetry?.({ source: source(), ...news });
+      const maxAttempts = limits.retries + 1;
+      onRetry?.({ source, message: messageOf(error), attempt: attempt + 1, maxAttempts, pauseMs });
       await pause(pauseMs, signal);
     }
   }

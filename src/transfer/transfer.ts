@@ -81,8 +81,8 @@ export async function getDocument(address: string, options: DocumentOptions): Pr
   const { maxBytes = limits.maxDocumentBytes } = options;
   const headers = { ...options.headers, ...(accept === undefined ? {} : { accept }) };
   // The loop around the whole has the tries; one inside it would multiply them.
-  return await tryAgain({ signal, limits, onRetry, source: () => new URL(address).host }, async () => {
-    const answer = await request(address, { ...options, headers, limits: { ...limits, retries: 0 } });
+  return await tryAgain({ signal, limits, onRetry }, async (onHost) => {
+    const answer = await request(address, { ...options, headers, onHost, limits: { ...limits, retries: 0 } });
     return await orDestroyed(answer, async () => {
       refuseEncoding(answer);
       const declaredBytes = lengthOf(answer);

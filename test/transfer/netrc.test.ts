@@ -18,6 +18,7 @@ machine half.test password only
 machine many.test login first password 1
 machine many.test login second password 2
 machine "quoted.test" login "" password x
+machine bare.test
 default login anonymous password everybody
 machine late.test login late password too
 `;
@@ -34,6 +35,7 @@ for (const [host, login] of [
   ['quoted.test', { login: '', password: 'x' }],
   ['late.test', { login: 'late', password: 'too' }],
   ['commented.test', undefined],
+  ['bare.test', undefined],
   ['inside.test', undefined],
   ['unknown.test', undefined],
   ['sub.one.test', undefined],
