@@ -296,6 +296,23 @@ for (const kind of ['http', 'https'] as const) {
   });
 }
 
+test('the time to connect is over when the connection stands: a body may take longer, with a proxy and without', async (t) => {
+  const { port } = await serveTls(t, await ca.issue('images.test'), (_, response) => {
+    response.write('slow');
+    setTimeout(() => response.end('ly'), 1600);
+  });
+  const plain = await serve(t, (_, response) => {
+    response.write('slow');
+    setTimeout(() => response.end('ly'), 1600);
+  });
+  const proxy = await proxied(t, { to: port });
+  const options = { network: networkWith({ HTTPS_PROXY: proxy.url }), limits: { ...limits, connectTimeoutMs: 1000 } };
+  const bodies = ['https://images.test/', plain.origin].map(async (url) =>
+    (await getDocument(url, options)).body.toString(),
+  );
+  assert.deepEqual(await Promise.all(bodies), ['slowly', 'slowly']);
+});
+
 test('a call that is cancelled while a proxy is asked ends at once, and leaves no connection', async (t) => {
   const proxy = await proxied(t, { to: 1, answersConnect: '' });
   const controller = new AbortController();
