@@ -32,9 +32,9 @@ export interface ConnectOptions {
  */
 export async function connect(url: URL, options: ConnectOptions): Promise<Socket> {
   const { network, limits, proxy, signal } = options;
+  const needsTls = url.protocol === 'https:' || proxy?.protocol === 'https:';
+  const context = needsTls ? await network.authorities.context() : undefined;
   signal?.throwIfAborted();
-  const context =
-    url.protocol === 'https:' || proxy?.protocol === 'https:' ? await network.authorities.context() : undefined;
   const ends = new AbortController();
   const cancel = (): void => ends.abort(signal?.reason);
   signal?.addEventListener('abort', cancel, { once: true });

@@ -37,7 +37,7 @@ export class Connections {
     };
   }
 
-  /** Ends all of them, also those that are in use. Requests that come later have connections of their own. */
+  /** Ends all of them, also those in use. Requests are ended by their signal; those that go on have connections of their own. */
   close(): void {
     this.#isClosed = true;
     for (const agent of this.#agents.values()) agent.close();
