@@ -13,7 +13,10 @@ export type TransferPolicy = Pick<TransferSettings, 'allowHttp'>;
 export function allowedUrl(text: string, { allowHttp }: TransferPolicy): URL {
   if (!URL.canParse(text) || hasControlCharacters(text)) throw refused(text, 'it is no URL');
   const url = new URL(text);
-  if (url.username !== '' || url.password !== '') throw refused(text, 'it carries a user name or a password');
+  if (url.username !== '' || url.password !== '') {
+    const hint = 'Write the address without them, and what they are to ~/.netrc or the option headers.';
+    throw refused(text, 'it carries a user name or a password', hint);
+  }
   if (url.protocol === 'https:') return url;
   if (url.protocol !== 'http:') throw refused(text, `${url.protocol} is not spoken here, only https:`);
   if (isLoopback(url) || allowHttp.some((origin) => originOf(origin) === url.origin)) return url;
@@ -39,7 +42,7 @@ export function redirectTarget(from: URL, location: string | undefined, policy: 
 
 /** True when the host of this URL is this machine, by name or by address. */
 export function isLoopback({ hostname }: URL): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '');
+  const host = hostname.replace(/^\[|\]$|\.$/g, '');
   if (host === 'localhost' || host.endsWith('.localhost')) return true;
   const family = isIP(host);
   return family !== 0 && LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
@@ -52,9 +55,15 @@ export function isPrivateAddress(address: string): boolean {
   return PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
+/** True when the URL names this machine, or an address that no public host has. Other names say nothing of that. */
+export function namesPrivateAddress(url: URL): boolean {
+  return isLoopback(url) || isPrivateAddress(url.hostname.replace(/^\[|\]$/g, ''));
+}
+
 /** The error for a redirect that leads from a public host into a private network. */
 export function privateTarget(url: string, from: string): SmartVMError {
-  return refused(url, `${from}, a public host, redirects to a private address`);
+  const hint = 'Ask for the address itself where that is meant: no public host may lead into a private network.';
+  return refused(url, `${from}, a public host, redirects to a private address`, hint);
 }
 
 /** An address as it may be shown: without user, password, query and fragment. */
@@ -64,11 +73,12 @@ export function shown(text: string): string {
   return `${url.protocol}//${url.host}${url.pathname}`.slice(0, 500);
 }
 
-function refused(url: string, why: string): SmartVMError {
-  return new SmartVMError(`Refused to ask ${shown(url)}: ${why}`, 'TRANSFER_REFUSED', {
-    hint: 'Use an https: address; a mirror without TLS can be allowed by its origin (allowHttp, --allow-http).',
-  });
+function refused(url: string, why: string, hint = HTTPS_HINT): SmartVMError {
+  return new SmartVMError(`Refused to ask ${shown(url)}: ${why}`, 'TRANSFER_REFUSED', { hint });
 }
+
+const HTTPS_HINT =
+  'Use an https: address; a mirror without TLS can be allowed by its origin (allowHttp, --allow-http).';
 
 function originOf(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;

@@ -139,9 +139,9 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   #final(failure: unknown, last: unknown): unknown {
     const tries = this.#attempt;
     if (!(failure instanceof SmartVMError) || tries < 2) return failure;
-    const ended = failure === last ? '' : `, the last time: ${messageOf(last)}`;
+    const ended = failure === last ? '' : `, the last: ${messageOf(last)}`;
     const { code, hint, retryable } = failure;
-    return new SmartVMError(`${failure.message}, and was tried ${tries} times without getting further${ended}`, code, {
+    return new SmartVMError(`${failure.message}, after ${tries} tries${ended}`, code, {
       cause: last,
       retryable,
       ...(hint === undefined ? {} : { hint }),

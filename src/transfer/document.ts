@@ -25,13 +25,13 @@ export interface RemoteDocument {
  * `TRANSFER_TOO_LARGE` beyond `maxBytes`.
  */
 export async function getDocument(address: string, options: DocumentOptions): Promise<RemoteDocument> {
-  const { network, accept, signal } = options;
+  const { network, accept, signal, onRetry } = options;
   const limits = network.limits(options.limits);
   const { maxBytes = limits.maxDocumentBytes } = options;
   const headers = { ...options.headers, ...(accept === undefined ? {} : { accept }) };
   // The loop around the whole has the tries; one inside it would multiply them.
-  return await tryAgain({ signal, limits }, async () => {
-    const answer = await request(address, { ...options, headers, limits: { ...limits, retries: 0 } });
+  return await tryAgain({ signal, limits, onRetry }, async (onHost) => {
+    const answer = await request(address, { ...options, headers, onHost, limits: { ...limits, retries: 0 } });
     return await orDestroyed(answer, async () => {
       refuseEncoding(answer);
       const declaredBytes = lengthOf(answer);

@@ -1,18 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { SmartVMError, isAbortError, messageOf, systemCode } from '../errors.ts';
+import { SmartVMError } from '../errors.ts';
 import { shown } from './address.ts';
+import { behind, proxyHint } from './connection-failure.ts';
+import { shownProxy, type Proxy } from './proxy.ts';
 import type { TransferLimits } from '../settings.ts';
 
 const WORTH_ANOTHER_TRY: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
-const PASSING_TROUBLE: readonly string[] = [
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EAI_AGAIN',
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-];
 /** The one form of a date that HTTP writes; `Date.parse` alone takes nearly anything for a date. */
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
@@ -22,13 +15,15 @@ export class StatusError extends SmartVMError {
   /** The pause that the server wants before the next try. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(url: string, status: number, headers: IncomingHttpHeaders) {
+  constructor(url: string, status: number, headers: IncomingHttpHeaders, way: Way = {}) {
+    const { proxy } = way;
     const retryAfterMs = pauseAsked(headers['retry-after']);
-    const later = retryAfterMs === undefined ? '' : ` and asks to come back in ${Math.ceil(retryAfterMs / 1000)} s`;
+    const isProxys = proxy !== undefined && (way.isProxys === true || status === 407);
+    const who = isProxys ? `${capital(shownProxy(proxy))}, asked for ${shown(url)},` : shown(url) + behind(proxy, ',');
     // A condition that failed is true again only for another object: the caller may ask anew, this request may not.
     const retryable = WORTH_ANOTHER_TRY.includes(status) || status === 412;
-    super(`${shown(url)} answered with status ${status}${later}`, 'TRANSFER_STATUS', {
-      hint: wayOut(status),
+    super(`${who} answered with status ${status}${comeBack(retryAfterMs)}`, 'TRANSFER_STATUS', {
+      hint: isProxys ? wayOutOfProxy(status, proxy) : wayOut(status),
       retryable,
     });
     this.status = status;
@@ -36,19 +31,18 @@ export class StatusError extends SmartVMError {
   }
 }
 
-/** What a failed connection is told as. Cancellation passes through. */
-export function networkFailure(url: URL, error: unknown): unknown {
-  if (error instanceof SmartVMError || isAbortError(error)) return error;
-  const code = systemCode(error) ?? '';
-  const isCertificate = /CERT|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code);
-  const hint = isCertificate
-    ? 'The certificate does not prove the host: check the address, the clock, or NODE_EXTRA_CA_CERTS for a private authority.'
-    : 'Check the network and the address; with --offline the cache alone is asked.';
-  return new SmartVMError(`Failed to reach ${url.host}: ${messageOf(error) || code}`, 'TRANSFER_NETWORK', {
-    cause: error,
-    hint,
-    retryable: PASSING_TROUBLE.includes(code),
-  });
+/** How an answer came. */
+export interface Way {
+  readonly proxy?: Proxy | undefined;
+  /** The answer is the proxy's own. */
+  readonly isProxys?: boolean;
+}
+
+/** The same error, saying how often it was tried when that was more than once. */
+export function afterTries(error: unknown, tries: number): unknown {
+  // Not a new one: its class and what it carries are to stay.
+  if (error instanceof SmartVMError && error.retryable && tries > 1) error.message += `, after ${tries} tries`;
+  return error;
 }
 
 /** How long to wait before another try, `undefined` when there is to be none. `attempt` counts from 1. */
@@ -69,12 +63,28 @@ function pauseAsked(text: string | undefined): number | undefined {
   return HTTP_DATE.test(text) ? Math.max(0, Date.parse(text) - Date.now()) : undefined;
 }
 
+function comeBack(retryAfterMs: number | undefined): string {
+  if (retryAfterMs === undefined) return '';
+  const at = new Date(Date.now() + retryAfterMs);
+  if (Number.isNaN(at.getTime())) return ' and asks not to come back';
+  return ` and asks to come back in ${Math.ceil(retryAfterMs / 1000)} s, at ${at.toISOString().replace(/\.\d+/, '')}`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function wayOutOfProxy(status: number, proxy: Proxy): string {
+  if (status !== 407) return proxyHint(proxy);
+  return `Give ${proxy.variable} the user and the password of the proxy, like http://user:password@${proxy.hostname}:${proxy.port}.`;
+}
+
 function wayOut(status: number): string {
   if (status === 404 || status === 410) {
     return 'There is nothing at that address: check it, and whether what it names was moved.';
   }
   if (status === 401 || status === 403 || status === 451) {
-    return 'The host does not let us: check the address and whether it needs credentials.';
+    return 'The host does not let us: check the address; what it wants to be told is set with ~/.netrc or the option headers.';
   }
   if (status === 412) return 'It changed since it was looked up: ask again.';
   if (status === 416) return 'It is shorter than was expected: ask again from its beginning.';

@@ -1,4 +1,6 @@
+import { Connections } from './connections.ts';
 import { ParallelBody } from './parallel-body.ts';
+import type { Slots } from './slots.ts';
 import { continueStream, isStrong, openStream, type OpenedStream, type StreamOptions } from './stream.ts';
 
 /** Where to begin, and the ETag that what lies before was of; without one a digest has to decide. */
@@ -23,24 +25,41 @@ export async function openObject(
   options: Omit<StreamOptions, 'range'>,
 ): Promise<OpenedStream> {
   const { slots, settings } = options.network;
-  const { connections = 1 } = settings;
-  if (slots === undefined || connections < 2) {
-    return start > 0 ? await continueStream(address, { start, etag }, options) : await openStream(address, options);
-  }
-  const blockBytes = Math.max(LEAST_BLOCK_BYTES, Math.min(MOST_BLOCK_BYTES, Math.floor(BLOCKS_BYTES / connections)));
-  const first = await continueStream(address, { start, end: start + blockBytes, etag }, options);
-  const { totalBytes } = first;
-  if (first.bytes !== blockBytes || totalBytes === undefined || first.start + blockBytes >= totalBytes) return first;
-  if (!isStrong(first.etag) && options.isVerified !== true) {
+  const { connections: count = 1 } = settings;
+  if (slots !== undefined && count > 1) return await openInParts(address, { start, etag }, options, { count, slots });
+  return start > 0 ? await continueStream(address, { start, etag }, options) : await openStream(address, options);
+}
+
+/** The answer to the first part decides: a server that gives all of it instead is left to it. */
+async function openInParts(
+  address: string,
+  { start, etag }: From,
+  options: Omit<StreamOptions, 'range'>,
+  { count, slots }: { readonly count: number; readonly slots: Slots },
+): Promise<OpenedStream> {
+  const blockBytes = Math.max(LEAST_BLOCK_BYTES, Math.min(MOST_BLOCK_BYTES, Math.floor(BLOCKS_BYTES / count)));
+  const connections = new Connections();
+  try {
+    const first = await continueStream(address, { start, end: start + blockBytes, etag }, { ...options, connections });
+    const { totalBytes } = first;
+    const isPart = first.bytes === blockBytes && totalBytes !== undefined && first.start + blockBytes < totalBytes;
+    if (isPart && (isStrong(first.etag) || options.isVerified === true)) {
+      const ifMatch = isStrong(first.etag) ? first.etag : options.ifMatch;
+      const openPart = async (from: number, end: number, ended: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
+        const signal = options.signal === undefined ? ended : AbortSignal.any([options.signal, ended]);
+        const range = { start: from, end };
+        return (await openStream(address, { ...options, connections, ifMatch, signal, range })).body;
+      };
+      const onEnd = (): void => connections.close();
+      const body = new ParallelBody({ first, totalBytes, blockBytes, ahead: count, openPart, slots, onEnd });
+      return { ...first, bytes: totalBytes - first.start, body };
+    }
+    connections.keepNone();
+    if (!isPart) return first;
     await first.body.return?.();
     return await openStream(address, options);
+  } catch (error) {
+    connections.close();
+    throw error;
   }
-  const ifMatch = isStrong(first.etag) ? first.etag : options.ifMatch;
-  const openPart = async (from: number, end: number, ended: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
-    const signal = options.signal === undefined ? ended : AbortSignal.any([options.signal, ended]);
-    const part = await openStream(address, { ...options, ifMatch, signal, range: { start: from, end } });
-    return part.body;
-  };
-  const body = new ParallelBody({ first, totalBytes, blockBytes, ahead: connections, openPart, slots });
-  return { ...first, bytes: totalBytes - first.start, body };
 }

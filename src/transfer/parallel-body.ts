@@ -14,6 +14,8 @@ export interface ParallelOptions {
   readonly openPart: (start: number, end: number, signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>;
   /** Where every connection besides the first takes a place. */
   readonly slots: Slots;
+  /** Called when no connection is needed any more. */
+  readonly onEnd: () => void;
 }
 
 /** A part of the object: what has come of it and was not given yet, whether that is all, and why there will be no more. */
@@ -151,5 +153,6 @@ export class ParallelBody implements AsyncIterableIterator<Uint8Array> {
     this.#blocks.clear();
     this.#wakeIdle();
     this.#wakeReader();
+    this.#options.onEnd();
   }
 }

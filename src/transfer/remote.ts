@@ -4,6 +4,7 @@ import { StatusError } from './failure.ts';
 import type { Network } from './network.ts';
 import { openObject, type From } from './object.ts';
 import { Places } from './places.ts';
+import { retriesTo } from './retry.ts';
 import { isStrong, openStream, type OpenedStream, type StreamOptions } from './stream.ts';
 import { readValidator, writeValidator } from './validator.ts';
 
@@ -158,7 +159,7 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
       expectedBytes: bytes,
       ifMatch: place === url ? etag : undefined,
       isVerified: sha256 !== undefined,
-      onRetry: (news) => this.#context.onProgress({ phase: 'retry', ...news }),
+      onRetry: retriesTo(this.#context),
       // Somebody else has the bytes too: a place that does not answer is not worth many tries.
       ...(this.#untried.length === 0 ? {} : { limits: { retries: Math.min(1, retries) } }),
     };

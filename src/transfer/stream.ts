@@ -3,7 +3,6 @@ import { Body, type Rest } from './body.ts';
 import { StatusError } from './failure.ts';
 import { contentRange, lengthOf, rangeHeader, rangeLength, requireLength } from './range.ts';
 import { request, type Answer, type RequestOptions } from './request.ts';
-import type { OnRetry } from './retry.ts';
 
 export interface StreamOptions extends RequestOptions {
   /** Size of the whole object; what the answer says is held against it before the first byte, what comes after it too. */
@@ -14,7 +13,6 @@ export interface StreamOptions extends RequestOptions {
   readonly range?: { readonly start: number; readonly end?: number | undefined } | undefined;
   /** True when the bytes are held against a digest in the end: a rest may then be taken without an ETag that binds it. */
   readonly isVerified?: boolean | undefined;
-  readonly onRetry?: OnRetry | undefined;
 }
 
 /** A body that is being received: hashed and limited by whoever reads it. */

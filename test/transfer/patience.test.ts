@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { DEFAULT_LIMITS } from '../../src/transfer/limits.ts';
+import type { RetryNews } from '../../src/transfer/retry.ts';
 import { getDocument, openStream } from '../../src/transfer/transfer.ts';
 import { rejection } from '../support/rejection.ts';
 import { bytesOf, network, serve, serveRaw, shortLimits } from './transfer.fixture.ts';
@@ -101,7 +102,40 @@ test('a host that never recovers is asked five times', async (t) => {
   const error = await rejection(getDocument(`${origin}/x`, { network }));
   assert.equal(error.code, 'TRANSFER_STATUS');
   assert.equal(error.retryable, true);
+  assert.match(error.message, /\/x answered with status 503, after 5 tries$/);
   assert.equal(asked, 5);
+});
+
+for (const [what, ask] of [
+  ['a stream', openStream],
+  ['a document', getDocument],
+] as const) {
+  test(`every pause before another try is told, with the host that failed (${what})`, async (t) => {
+    const behind = await serve(t, (_, response) => response.writeHead(503).end());
+    const { origin } = await serve(t, (_, response) =>
+      response.writeHead(302, { location: `${behind.origin}/x` }).end(),
+    );
+    const news: RetryNews[] = [];
+    const options = { network, limits: shortLimits({ retries: 2 }), onRetry: (one: RetryNews) => news.push(one) };
+    const error = await rejection(ask(`${origin}/`, options));
+    assert.match(error.message, /after 3 tries$/);
+    const expected = { source: new URL(behind.origin).host, message: `${behind.origin}/x answered with status 503` };
+    assert.deepEqual(
+      news.map(({ pauseMs: _, ...rest }) => rest),
+      [2, 3].map((attempt) => ({ ...expected, attempt, maxAttempts: 3 })),
+    );
+    assert.ok(news.every(({ pauseMs }) => pauseMs >= 250 && pauseMs <= 1000));
+  });
+}
+
+test('a failure that no other try would change says nothing of tries', async (t) => {
+  let asked = 0;
+  const { origin } = await serve(t, (_, response) => {
+    asked += 1;
+    response.writeHead(asked === 1 ? 503 : 404).end();
+  });
+  assert.match((await rejection(openStream(`${origin}/`, { network }))).message, /status 404$/);
+  assert.equal(asked, 2);
 });
 
 test('a connection that is reset before the answer is tried again', async (t) => {
@@ -133,6 +167,7 @@ test('Retry-After is waited for', async (t) => {
 for (const [what, retryAfter] of [
   ['an hour', '3600'],
   ['a year, as a date', new Date(Date.now() + 365 * 86_400_000).toUTCString()],
+  ['10^9 seconds', '1000000000'],
   ['for ever', '9'.repeat(400)],
 ] as const) {
   test(`a host that asks to come back in ${what} is not waited for, and the error says so`, async (t) => {
@@ -143,7 +178,7 @@ for (const [what, retryAfter] of [
     });
     const error = await rejection(getDocument(`${origin}/`, { network }));
     assert.equal(error.retryable, true);
-    assert.match(error.message, /asks to come back in/);
+    assert.match(error.message, /asks (?:to come back in \d+ s, at \d{4}-\d\d-\d\dT|not to come back)/);
     assert.equal(asked, 1);
   });
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -59,6 +59,8 @@ test('nothing that a server says is carried to the next one', async (t) => {
 for (const location of [
   'file:///etc/passwd',
   'data:,x',
+  'javascript:alert(1)',
+  'a\0b',
   'http://example.com/',
   'https://u:secret@example.com/',
   '\\\\x',
@@ -105,16 +107,26 @@ test('a certificate that proves nothing is told as that, and is not tried again'
 
 test('a public host leads to no private address: nothing is sent there', async (t) => {
   const script = new URL('private-target.worker.ts', import.meta.url).pathname;
-  const namespace = 'ip link set lo up && ip addr add 93.184.216.34/32 dev lo && exec "$@"';
-  const command = ['-rn', 'sh', '-c', namespace, 'sh', process.execPath, '--import', 'tsx', script];
-  const usable = await run('unshare', ['-rn', 'sh', '-c', 'ip link set lo up']).catch((error: unknown) => error);
+  const folder = await mkdtemp(join(tmpdir(), 'smartvm-hosts-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const hosts = join(folder, 'hosts');
+  await writeFile(hosts, '127.0.0.1 localhost inside.test\n');
+  const network = 'ip link set lo up && ip addr add 93.184.216.34/32 dev lo';
+  const namespace = `${network} && mount --bind ${hosts} /etc/hosts && exec "$@"`;
+  const command = ['-rnm', 'sh', '-c', namespace, 'sh', process.execPath, '--import', 'tsx', script];
+  const usable = await run('unshare', ['-rnm', 'sh', '-c', 'ip link set lo up']).catch((error: unknown) => error);
   if (usable instanceof Error) {
     t.skip(`no network namespace of one's own here: ${usable.message}`);
     return;
   }
   const { stdout } = await run('unshare', command);
-  const { locations, followed } = JSON.parse(stdout) as { locations: Record<string, string>; followed: string };
-  assert.deepEqual(Object.keys(locations).length, 6);
+  const { locations, followed, kept } = JSON.parse(stdout) as {
+    locations: Record<string, string>;
+    followed: string;
+    kept: string;
+  };
+  assert.equal(Object.keys(locations).length, 10);
+  assert.match(kept, /redirects to a private address/);
   for (const [location, outcome] of Object.entries(locations)) {
     assert.match(
       outcome,

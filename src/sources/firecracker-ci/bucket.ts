@@ -2,7 +2,7 @@ import { SmartVMError, withIntent } from '../../errors.ts';
 import type { Companion, Context } from '../../image.ts';
 import type { SourceSettings } from '../../settings.ts';
 import { Network } from '../../transfer/network.ts';
-import { getDocument } from '../../transfer/transfer.ts';
+import { getDocument, retriesTo } from '../../transfer/transfer.ts';
 import { parseListingPage, type ListedObject } from './listing-page.ts';
 
 /** A bucket, the releases that belong to it, and how both are asked. */
@@ -34,7 +34,7 @@ const MAX_PAGES = 50;
  *
  * Rejects with `BASE_IMAGE_RESOLVE_FAILED` for an answer that is no listing, and with the codes of `getDocument`.
  */
-export async function listBucket(site: Site, prefix: string, { signal }: Context): Promise<Listing> {
+export async function listBucket(site: Site, prefix: string, context: Context): Promise<Listing> {
   const objects = new Map<string, ListedObject>();
   const folders = new Set<string>();
   const tokens = new Set<string>();
@@ -42,7 +42,11 @@ export async function listBucket(site: Site, prefix: string, { signal }: Context
   do {
     if (tokens.size >= MAX_PAGES) throw endless(prefix, `it has more than ${MAX_PAGES} pages`);
     const url = listingUrl(site.bucketUrl, prefix, token);
-    const { body } = await getDocument(url, { network: site.network, signal });
+    const { body } = await getDocument(url, {
+      network: site.network,
+      signal: context.signal,
+      onRetry: retriesTo(context),
+    });
     const page = await withIntent(`read the listing of ${prefix}`, 'BASE_IMAGE_RESOLVE_FAILED', async () =>
       parseListingPage(body),
     );
@@ -65,8 +69,13 @@ export function companionOf(key: string, site: Site): Companion {
   const url = objectUrl(site.bucketUrl, key);
   return {
     url,
-    async read({ signal }) {
-      const { body } = await getDocument(url, { network: site.network, signal, maxBytes: MAX_COMPANION_BYTES });
+    async read(context) {
+      const { body } = await getDocument(url, {
+        network: site.network,
+        signal: context.signal,
+        onRetry: retriesTo(context),
+        maxBytes: MAX_COMPANION_BYTES,
+      });
       return body.toString('utf8');
     },
   };

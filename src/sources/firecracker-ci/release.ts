@@ -1,6 +1,6 @@
 import { SmartVMError, withIntent } from '../../errors.ts';
 import type { Context } from '../../image.ts';
-import { resolveRedirect } from '../../transfer/transfer.ts';
+import { resolveRedirect, retriesTo } from '../../transfer/transfer.ts';
 import type { Site } from './bucket.ts';
 
 const RELEASE_PAGE = /\/releases\/tag\/(v\d{1,6}\.\d{1,6}\.\d{1,6})$/;
@@ -14,7 +14,11 @@ export async function newestRelease({ releasesUrl, network }: Site, context: Con
     'find the newest Firecracker release',
     'VERSION_FETCH_FAILED',
     async () => {
-      const finalUrl = await resolveRedirect(releasesUrl, { network, signal: context.signal });
+      const finalUrl = await resolveRedirect(releasesUrl, {
+        network,
+        signal: context.signal,
+        onRetry: retriesTo(context),
+      });
       const version = RELEASE_PAGE.exec(finalUrl)?.[1];
       if (version === undefined || new URL(finalUrl).host !== new URL(releasesUrl).host) {
         throw new SmartVMError(

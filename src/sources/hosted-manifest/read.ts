@@ -5,7 +5,7 @@ import { SmartVMError, isAbortError, messageOf, withIntent } from '../../errors.
 import type { Arch, Context } from '../../image.ts';
 import { isLoopback, shown } from '../../transfer/address.ts';
 import type { Network } from '../../transfer/network.ts';
-import { getDocument } from '../../transfer/transfer.ts';
+import { getDocument, retriesTo } from '../../transfer/transfer.ts';
 import { parseManifest } from './parse.ts';
 import type { HostedManifest } from './schema.ts';
 import type { ManifestOrigin } from './usable.ts';
@@ -50,6 +50,7 @@ export async function readManifest(
     getDocument(locator, {
       network: allowing,
       signal: context.signal,
+      onRetry: retriesTo(context),
       maxBytes: MAX_MANIFEST_BYTES,
       accept: 'application/json',
     }),
