@@ -31,6 +31,8 @@ export interface BundleStoreOptions {
   readonly cacheDir: string;
   /** A hit on a bundle that was last hashed longer ago than this hashes it again. Default 7 days. */
   readonly scrubAfterMs?: number;
+  /** `'always'`: hash every file on every hit, and read back what was just written. Default: as `scrubAfterMs` says. */
+  readonly verify?: 'always' | undefined;
 }
 
 const DEFAULT_SCRUB_AFTER_MS = 7 * 24 * 60 * 60_000;
@@ -44,15 +46,17 @@ export class BundleStore {
   readonly #remover: BundleRemover;
   readonly #evictions: Evictions;
   readonly #scrubAfterMs: number;
+  readonly #readBack: boolean;
 
-  constructor({ cacheDir, scrubAfterMs = DEFAULT_SCRUB_AFTER_MS }: BundleStoreOptions) {
+  constructor({ cacheDir, scrubAfterMs = DEFAULT_SCRUB_AFTER_MS, verify }: BundleStoreOptions) {
     this.#layout = new Layout(cacheDir);
     this.#blobs = new Blobs(this.#layout);
     this.#reader = new BundleReader(this.#layout, this.#blobs);
     this.#maker = new BundleMaker(this.#layout, this.#blobs);
     this.#remover = new BundleRemover(this.#layout, this.#blobs);
     this.#evictions = new Evictions(this.#layout.used);
-    this.#scrubAfterMs = scrubAfterMs;
+    this.#readBack = verify === 'always';
+    this.#scrubAfterMs = this.#readBack ? -Infinity : scrubAfterMs;
   }
 
   /**
@@ -93,7 +97,8 @@ export class BundleStore {
       }
       const ageMs = await this.#evictions.takeAgeMs(dirName);
       if (ageMs !== undefined) context.logger.warn(againSoon(image.facts.bundleId, ageMs));
-      return await this.#maker.make(image, dirName, context, { replace, scrubAfterMs: this.#scrubAfterMs });
+      const [scrubAfterMs, readBack] = [this.#scrubAfterMs, this.#readBack];
+      return await this.#maker.make(image, dirName, context, { replace, scrubAfterMs, readBack });
     });
   }
 
