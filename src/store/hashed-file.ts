@@ -11,7 +11,8 @@ export interface Beginning {
 }
 
 export interface HashedFileOptions {
-  /** For words. */
+  /** For words: what is written, and where it lies. */
+  readonly fileName: string;
   readonly path: string;
   /** For words; 0 when nobody knows. */
   readonly totalBytes: number;
@@ -166,20 +167,21 @@ export class HashedFile {
   }
 
   async #writeRuns(pieces: readonly Uint8Array[]): Promise<void> {
-    const { path, totalBytes } = this.#options;
+    const { fileName, path, totalBytes } = this.#options;
+    const step = `write ${path} for ${fileName}`;
     for (const { position, pieces: run } of runsOfData(pieces, this.#position)) {
       const bytes = run.reduce((sum, { byteLength }) => sum + byteLength, 0);
-      await sayingSpace(path, totalBytes - position, async () => {
+      await sayingSpace(step, path, totalBytes - position, async () => {
         const { bytesWritten } = await this.#handle.writev([...run], position);
-        if (bytesWritten !== bytes) throw shortWrite(path, bytesWritten, bytes);
+        if (bytesWritten !== bytes) throw shortWrite(step, bytesWritten, bytes);
       });
       this.#endOfData = position + bytes;
     }
   }
 }
 
-function shortWrite(path: string, taken: number, given: number): SmartVMError {
-  return new SmartVMError(`Failed to write ${path}: ${taken} of ${given} bytes were taken`, 'STORE_NO_SPACE', {
+function shortWrite(step: string, taken: number, given: number): SmartVMError {
+  return new SmartVMError(`Failed to ${step}: ${taken} of ${given} bytes were taken`, 'STORE_NO_SPACE', {
     hint: 'The disk, a quota or a limit on file sizes is reached.',
   });
 }

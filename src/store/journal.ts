@@ -43,7 +43,8 @@ export class Journal {
 
   /** What it says; `undefined` when there is none, or nothing that can be gone on with. */
   async read(): Promise<JournalText | undefined> {
-    const text = await readText(this.#path);
+    let text: string | undefined;
+    await bestEffort(async () => (text = await readText(this.#path)));
     return text === undefined ? undefined : parse(text);
   }
 

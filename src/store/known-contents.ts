@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Artifact } from '../image.ts';
-import { bestEffort, readText, unlessMissing, writeWhole } from './files.ts';
+import { bestEffort, readText, statOf, unlessMissing, writeWhole } from './files.ts';
 import type { Layout } from './layout.ts';
 import { filesOf, readRecord } from './record.ts';
 
@@ -13,6 +13,8 @@ import { filesOf, readRecord } from './record.ts';
 export function contentKey({ sha256, identity }: Artifact): string {
   return sha256?.toLowerCase() ?? createHash('sha256').update(identity).digest('hex');
 }
+
+const FORGOTTEN_AFTER_MS = 60 * 60_000;
 
 /** What contents turned out to be whose digest nobody publishes, by what their source calls them. */
 export class KnownContents {
@@ -36,14 +38,8 @@ export class KnownContents {
 
   /** The digest of what was fetched last under this identity, in a bundle that may not be whole yet. */
   async remembered({ identity }: Artifact): Promise<string | undefined> {
-    try {
-      const value: unknown = JSON.parse((await readText(this.#pathOf(identity))) ?? 'null');
-      if (typeof value !== 'object' || value === null) return undefined;
-      const { identity: of, sha256 }: { identity?: unknown; sha256?: unknown } = value;
-      return of === identity && typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : undefined;
-    } catch {
-      return undefined;
-    }
+    const known = await read(this.#pathOf(identity));
+    return known?.identity === identity ? known.sha256 : undefined;
   }
 
   /** Remembers it, where the cache can be written. */
@@ -51,7 +47,33 @@ export class KnownContents {
     await bestEffort(() => writeWhole(this.#pathOf(identity), `${JSON.stringify({ identity, sha256 })}\n`));
   }
 
+  /** Forgets the entry of this name, unless its content is one of these. Somebody may be fetching it anew just now: a young one stays. */
+  async forgetUnless(name: string, isHere: (sha256: string) => boolean): Promise<void> {
+    const path = join(this.#layout.remembered, name);
+    const known = await read(path);
+    const stats = await statOf(path);
+    if (stats === undefined || (known !== undefined && isHere(known.sha256))) return;
+    if (Date.now() - Number(stats.mtimeMs) > FORGOTTEN_AFTER_MS) await rm(path, { force: true });
+  }
+
   #pathOf(identity: string): string {
     return join(this.#layout.remembered, `${createHash('sha256').update(identity).digest('hex')}.json`);
+  }
+}
+
+interface Known {
+  readonly identity: string;
+  readonly sha256: string;
+}
+
+async function read(path: string): Promise<Known | undefined> {
+  try {
+    const value: unknown = JSON.parse((await readText(path)) ?? 'null');
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { identity, sha256 }: { identity?: unknown; sha256?: unknown } = value;
+    const isSound = typeof identity === 'string' && typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+    return isSound ? { identity, sha256 } : undefined;
+  } catch {
+    return undefined;
   }
 }

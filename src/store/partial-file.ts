@@ -79,6 +79,7 @@ export class PartialFile {
     await this.#journal.say(this.#artifact, stream.validator);
     let [notedBytes, notedAt] = [this.#kept?.bytes ?? 0, performance.now()];
     const file = new HashedFile(this.#handle, {
+      fileName: this.#artifact.fileName,
       path: this.#path,
       totalBytes: this.#artifact.bytes ?? 0,
       ...(this.#kept === undefined ? {} : { beginning: this.#kept }),
