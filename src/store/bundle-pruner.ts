@@ -38,8 +38,10 @@ export class BundlePruner {
     if (!dryRun) await this.#sweep(isThere, context);
     if (!isThere) return NOTHING;
     // No more directories than bundles may stay: there is nothing to choose from, and no record need be read.
-    const isWithin = maxBytes === undefined && readdirSync(layout.bundles).length <= limit;
-    if (isWithin && !reportKept) return NOTHING;
+    if (!reportKept && maxBytes === undefined) {
+      const count = await reading('list the cache', () => readdirSync(layout.bundles).length);
+      if (count <= limit) return NOTHING;
+    }
 
     const allowed: Allowance = { bundles: limit, ...(maxBytes === undefined ? {} : { bytes: maxBytes }) };
     const isProtected = ({ bundleDir, bundleId }: Bundle): boolean =>
