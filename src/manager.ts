@@ -57,7 +57,6 @@ export class BaseImageManager {
   readonly #lock: LockKeeper | undefined;
   readonly #keeper: Keeper;
   readonly #finder: Finder;
-  readonly #ensurer: Ensurer;
 
   /** @throws SmartVMError `INVALID_BASE_IMAGE_CACHE_LIMIT` when `maxStoredBaseImages` or `maxStoredBytes` is not a positive integer. */
   constructor(options: BaseImageManagerOptions = {}) {
@@ -65,17 +64,10 @@ export class BaseImageManager {
     this.#limit = cacheLimitFrom(options);
     this.#maxBytes = cacheBytesFrom(options);
     this.#cacheDir = cacheDirFrom(options, process.env);
-    this.#store = new BundleStore({ cacheDir: this.#cacheDir });
+    this.#store = new BundleStore({ cacheDir: this.#cacheDir, verify: options.verify });
     this.#lock = options.lockFile ? new LockKeeper(options.lockFile) : undefined;
     this.#keeper = new Keeper(this.#store, { bundles: this.#limit, bytes: this.#maxBytes }, this.#lock);
     this.#finder = new Finder(options);
-    this.#ensurer = new Ensurer({
-      store: this.#store,
-      keeper: this.#keeper,
-      finder: this.#finder,
-      lock: this.#lock,
-      cacheDir: this.#cacheDir,
-    });
   }
 
   /** The root of the cache, absolute. */
@@ -107,7 +99,7 @@ export class BaseImageManager {
 
     const frozen = options.frozen ?? this.#options.frozen ?? false;
     const source = await this.#finder.sourceOf(asked, options);
-    return await this.#ensurer.ensure(source, asked, freshness, { frozen, minimumTrust }, context);
+    return await this.#ensurer(options).ensure(source, asked, freshness, { frozen, minimumTrust }, context);
   }
 
   /**
@@ -147,12 +139,16 @@ export class BaseImageManager {
    * `keepBundleId` is kept before all others and counts towards the limit. Makes the cache when there is none.
    */
   async pruneBaseImageCache(keepBundleId?: string): Promise<string[]> {
-    const { removed } = await this.pruneBaseImages({ keepBundleId });
+    const { removed } = await this.#prune({ keepBundleId }, false);
     return removed.map(({ bundleId }) => bundleId);
   }
 
   /** Removes the least recently used bundles beyond `keep`, except those in use, and says what went, what stayed and why. */
   async pruneBaseImages(options: PruneBaseImagesOptions = {}): Promise<PruneReport> {
+    return await this.#prune(options, true);
+  }
+
+  async #prune(options: PruneBaseImagesOptions, reportKept: boolean): Promise<PruneReport> {
     const limit = options.keep === undefined ? this.#limit : countFrom('keep', options.keep);
     const maxBytes = options.maxBytes === undefined ? this.#maxBytes : countFrom('maxBytes', options.maxBytes);
     const { keepBundleId, dryRun = false } = options;
@@ -161,7 +157,7 @@ export class BaseImageManager {
       ...(keepBundleId === undefined ? {} : { keepBundleId }),
     };
     return await this.#store.prune(
-      { limit, dryRun, ...optional, ...(await this.#keeper.exemptions()) },
+      { limit, dryRun, reportKept, ...optional, ...(await this.#keeper.exemptions()) },
       this.#context(),
     );
   }
@@ -245,7 +241,8 @@ export class BaseImageManager {
     if (lock === undefined)
       throw new SmartVMError('Failed to lock: no lockFile was named', 'INVALID_BASE_IMAGE_OPTIONS');
     const context = this.#context(options.signal);
-    const parts = { finder: this.#finder, keeper: this.#keeper, lock, managerOptions: this.#options };
+    const { keeper } = this.#cacheFor({ verify: asking.find(({ verify }) => verify !== undefined)?.verify });
+    const parts = { finder: this.#finder, keeper, lock, managerOptions: this.#options };
     return await lockImages(parts, asking, options, context);
   }
 
@@ -260,13 +257,25 @@ export class BaseImageManager {
     return differenceBetween(await describeImage(from, context), await describeImage(to, context));
   }
 
+  #ensurer(call: EnsureBaseImageOptions): Ensurer {
+    const [finder, lock, cacheDir] = [this.#finder, this.#lock, this.#cacheDir];
+    return new Ensurer({ ...this.#cacheFor(call), finder, lock, cacheDir });
+  }
+
+  /** The cache as a call wants it: one that believes no stamp is a store of its own, on the same folder. */
+  #cacheFor({ verify }: EnsureBaseImageOptions): { readonly store: BundleStore; readonly keeper: Keeper } {
+    if (verify === undefined) return { store: this.#store, keeper: this.#keeper };
+    const store = new BundleStore({ cacheDir: this.#cacheDir, verify });
+    return { store, keeper: new Keeper(store, { bundles: this.#limit, bytes: this.#maxBytes }, this.#lock) };
+  }
+
   async #resolveOnly(options: EnsureBaseImageOptions, heedLock: boolean): Promise<ResolvedImage> {
     const context = this.#context(options.signal);
     const asked = askedFrom(options, this.#options);
     const source = await this.#finder.sourceOf(asked, options);
     if (!heedLock) return await this.#finder.resolve(source, asked, context);
     const frozen = options.frozen ?? this.#options.frozen ?? false;
-    const image = await this.#ensurer.resolve(source, asked, frozen, context);
+    const image = await this.#ensurer(options).resolve(source, asked, frozen, context);
     requireTrust(image.facts.bundleId, image.facts.trust, options.minimumTrust ?? this.#options.minimumTrust);
     return image;
   }

@@ -49,7 +49,7 @@ export class Keeper {
       const maxBytes = this.#limits.bytes === undefined ? {} : { maxBytes: this.#limits.bytes };
       const exempt = await this.exemptions();
       await this.#store.prune(
-        { limit: this.#limits.bundles, ...maxBytes, ...exempt, keepBundleDir: bundle.bundleDir },
+        { limit: this.#limits.bundles, ...maxBytes, ...exempt, keepBundleDir: bundle.bundleDir, reportKept: false },
         context,
       );
     } catch (error) {

@@ -48,10 +48,18 @@ function promise({ fileName, identity, sha256, bytes }: Artifact): Promised {
   };
 }
 
-/** JSON with the fields of every object in order, so that equal values are equal texts. */
+/**
+ * JSON with the fields of every object in order, so that equal values are equal texts. By hand: a list computes the key of
+ * every bundle, and `JSON.stringify` with a function takes twice as long.
+ */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, field: unknown) => {
-    if (typeof field !== 'object' || field === null || Array.isArray(field)) return field;
-    return Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((one) => (one === undefined ? 'null' : canonical(one))).join()}]`;
+  const fields = value as Readonly<Record<string, unknown>>;
+  let text = '';
+  for (const name of Object.keys(fields).sort()) {
+    const field = fields[name];
+    if (field !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonical(field)}`;
+  }
+  return `{${text}}`;
 }

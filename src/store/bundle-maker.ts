@@ -1,29 +1,24 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Artifact, ArtifactRole, Bundle, Context, ResolvedImage } from '../image.ts';
-import type { Blobs, CheckOptions, Content } from './blobs.ts';
+import type { Blobs, Content } from './blobs.ts';
 import { artifactsOf } from './bundle-key.ts';
-import { bestEffort, randomSuffix, unlessMissing } from './files.ts';
-import { ingest } from './ingest.ts';
+import { ContentMaker } from './content-maker.ts';
+import { bestEffort, randomSuffix } from './files.ts';
+import { KnownContents } from './known-contents.ts';
 import type { Layout } from './layout.ts';
-import { withLock } from './lock.ts';
 import { publish } from './publish.ts';
-import { filesOf, readRecord, type BundleRecord, type RecordedFile } from './record.ts';
+import type { BundleRecord, RecordedFile } from './record.ts';
 import { ensureSpace } from './space.ts';
 import { reading, writing } from './store-error.ts';
 import { discard } from './sweep.ts';
-
-/** What is taken from a source that does not say how much it will give. */
-const MAX_BYTES: Readonly<Record<ArtifactRole, number>> = {
-  kernel: 1024 ** 3,
-  initrd: 4 * 1024 ** 3,
-  rootfs: 64 * 1024 ** 3,
-};
 
 export interface MakeOptions {
   /** Fetch everything, whatever is here; the bundle of that name, if any, is replaced when the new one is whole. */
   readonly replace: boolean;
   readonly scrubAfterMs: number;
+  /** Read back what was written before it is believed. */
+  readonly readBack: boolean;
 }
 
 /** One attempt at one bundle: a fresh folder in staging, and what has arrived in it, digests by file name. */
@@ -36,10 +31,14 @@ interface Attempt extends MakeOptions {
 export class BundleMaker {
   readonly #layout: Layout;
   readonly #blobs: Blobs;
+  readonly #known: KnownContents;
+  readonly #contents: ContentMaker;
 
   constructor(layout: Layout, blobs: Blobs) {
     this.#layout = layout;
     this.#blobs = blobs;
+    this.#known = new KnownContents(layout);
+    this.#contents = new ContentMaker(layout, blobs, this.#known);
   }
 
   /** Fetches an image and makes it visible as the bundle `dirName`, whole. When it rejects, what was there is still there. */
@@ -67,32 +66,36 @@ export class BundleMaker {
   }
 
   /** How many bytes making this image would fetch; `undefined` when a source does not say a size that matters. */
-  async bytesToFetch({ artifacts }: ResolvedImage): Promise<number | undefined> {
-    const known = await this.#knownContents();
-    let bytes = 0;
-    for (const [, artifact] of artifactsOf(artifacts)) {
-      const sha256 = artifact.sha256?.toLowerCase() ?? known.get(artifact.identity);
-      if (sha256 !== undefined && (await this.#blobs.has(sha256))) continue;
-      if (artifact.bytes === undefined) return undefined;
-      bytes += artifact.bytes;
+  async bytesToFetch(image: ResolvedImage): Promise<number | undefined> {
+    const artifacts = artifactsOf(image.artifacts).map(([, artifact]) => artifact);
+    const recorded = await this.#recordedFor(artifacts);
+    let bytes: number | undefined = 0;
+    for (const artifact of artifacts) {
+      const missing = await this.#missingBytes(artifact, recorded);
+      bytes = bytes === undefined || missing === undefined ? undefined : bytes + missing;
     }
     return bytes;
   }
 
   /** All artifacts at once; the first failure ends the others, and nothing is left running when it is told. */
   async #gather({ artifacts }: ResolvedImage, attempt: Attempt, context: Context): Promise<BundleRecord['files']> {
-    const known = attempt.replace ? new Map<string, string>() : await this.#knownContents();
-    const contentOf = ({ sha256, identity }: Artifact): string | undefined =>
-      sha256?.toLowerCase() ?? known.get(identity);
-    await ensureSpace(this.#layout.root, await this.#bytesToFetch(artifactsOf(artifacts), contentOf, attempt));
+    const wanted = artifactsOf(artifacts).map(([, artifact]) => artifact);
+    const recorded = attempt.replace ? new Map<string, string>() : await this.#recordedFor(wanted);
+    let neededBytes = 0;
+    for (const artifact of wanted) {
+      neededBytes += (attempt.replace ? artifact.bytes : await this.#missingBytes(artifact, recorded)) ?? 0;
+    }
+    await ensureSpace(this.#layout.root, neededBytes);
 
     const others = new AbortController();
     const signal = context.signal === undefined ? others.signal : AbortSignal.any([context.signal, others.signal]);
     const obtain = async (role: ArtifactRole, artifact: Artifact): Promise<RecordedFile> => {
       try {
-        const content = await this.#obtain(role, artifact, contentOf(artifact), attempt, { ...context, signal });
+        const path = join(attempt.staging, artifact.fileName);
+        const known = recorded.get(artifact.identity);
+        const content = await this.#contents.obtain(role, artifact, known, path, attempt, { ...context, signal });
         attempt.obtained.set(artifact.fileName, content.sha256);
-        return recorded(artifact, content);
+        return recordedFile(artifact, content);
       } catch (error) {
         if (!others.signal.aborted) others.abort(error);
         throw error;
@@ -108,71 +111,19 @@ export class BundleMaker {
     return third === undefined ? files : { ...files, initrd: third };
   }
 
-  async #bytesToFetch(
-    artifacts: readonly (readonly [ArtifactRole, Artifact])[],
-    contentOf: (artifact: Artifact) => string | undefined,
-    { replace }: Attempt,
-  ): Promise<number> {
-    let bytes = 0;
-    for (const [, artifact] of artifacts) {
-      const sha256 = contentOf(artifact);
-      const isHere = !replace && sha256 !== undefined && (await this.#blobs.has(sha256));
-      if (!isHere) bytes += artifact.bytes ?? 0;
-    }
-    return bytes;
+  /** How many bytes of it are to be fetched; `undefined` when its source does not say. */
+  async #missingBytes(artifact: Artifact, recorded: ReadonlyMap<string, string>): Promise<number | undefined> {
+    const sha256 = artifact.sha256?.toLowerCase() ?? recorded.get(artifact.identity);
+    if (sha256 !== undefined && (await this.#blobs.has(sha256))) return 0;
+    return artifact.bytes === undefined ? undefined : artifact.bytes - (await this.#contents.keptBytes(artifact));
   }
 
-  /** One artifact as a file in staging: linked when its content is here, else fetched, under the lock of its content. */
-  async #obtain(
-    role: ArtifactRole,
-    artifact: Artifact,
-    sha256: string | undefined,
-    { staging, replace, scrubAfterMs }: Attempt,
-    context: Context,
-  ): Promise<Content> {
-    const path = join(staging, artifact.fileName);
-    const check: CheckOptions = { scrubAfterMs, signal: context.signal };
-    const obtain = async (): Promise<Content> => {
-      if (sha256 !== undefined && !replace) {
-        const content = await this.#blobs.linkTo(path, sha256, check);
-        if (content !== undefined && (artifact.bytes ?? content.bytes) === content.bytes) return content;
-        if (content !== undefined) await this.#blobs.drop(path, sha256);
-      }
-      const content = await fetchTo(path, role, artifact, context);
-      // What is replaced is not to be believed: the content that is here is kept only when a full hash says that it is good.
-      const adopting = replace ? { ...check, scrubAfterMs: -Infinity } : check;
-      await writing(`store ${artifact.fileName}`, () => this.#blobs.adopt(path, content, adopting));
-      return content;
-    };
-    if (artifact.sha256 === undefined) return await obtain();
-    const lock = join(this.#layout.locks, `content-${artifact.sha256.toLowerCase()}.lock`);
-    return await withLock(lock, { signal: context.signal }, obtain);
-  }
-
-  /** Digests of contents that bundles here already hold, by what their source calls them. */
-  async #knownContents(): Promise<Map<string, string>> {
-    const known = new Map<string, string>();
-    await reading('read the records of the cache', async () => {
-      for (const name of (await unlessMissing(() => readdir(this.#layout.bundles))) ?? []) {
-        const record = await readRecord(join(this.#layout.bundles, name));
-        if (record === undefined || record === 'damaged') continue;
-        for (const [, { identity, sha256 }] of filesOf(record)) known.set(identity, sha256);
-      }
-    });
-    return known;
+  #recordedFor(artifacts: readonly Artifact[]): Promise<ReadonlyMap<string, string>> {
+    return reading('read the records of the cache', () => this.#known.recordedFor(artifacts));
   }
 }
 
-function fetchTo(path: string, role: ArtifactRole, artifact: Artifact, context: Context): Promise<Content> {
-  const { fileName, bytes: totalBytes } = artifact;
-  const total = totalBytes === undefined ? {} : { totalBytes };
-  return ingest(artifact, path, context, {
-    maxBytes: MAX_BYTES[role],
-    onBytes: (bytes) => context.onProgress({ phase: 'fetch', role, fileName, bytes, ...total }),
-  });
-}
-
-function recorded(artifact: Artifact, { sha256, bytes }: Content): RecordedFile {
+function recordedFile(artifact: Artifact, { sha256, bytes }: Content): RecordedFile {
   const promised = (['sha256', 'bytes'] as const).filter((field) => artifact[field] !== undefined);
   return { fileName: artifact.fileName, identity: artifact.identity, sha256, bytes, promised };
 }

@@ -1,16 +1,16 @@
+import { lstatSync } from 'node:fs';
 import { readdir, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import type { Bundle } from '../image.ts';
 import type { Blobs, CheckOptions } from './blobs.ts';
 import { bestEffort, statOf, unlessMissing } from './files.ts';
 import type { Layout } from './layout.ts';
-import { RECORD_NAME, filesOf, readRecord, toBundle, type BundleRecord } from './record.ts';
-import { byWorth } from './retention.ts';
+import { RECORD_NAME, filesOf, readRecord, readRecordNow, toBundle, type BundleRecord } from './record.ts';
+import { sortByWorth } from './retention.ts';
+import { inSlices } from './slices.ts';
 
 /** A bundle, or in words what is wrong with it. */
 export type Found = { readonly bundle: Bundle } | { readonly problem: readonly string[] };
-
-const PARALLEL_READS = 32;
 
 /** Reads bundles out of a cache that was found to be ours. Writes stamps and marks of use where it can, and nothing else. */
 export class BundleReader {
@@ -49,13 +49,20 @@ export class BundleReader {
 
   /** The same of every bundle, the last used first. */
   async list(): Promise<readonly Bundle[]> {
-    const names = (await unlessMissing(() => readdir(this.#layout.bundles))) ?? [];
-    const bundles: Bundle[] = [];
-    for (let start = 0; start < names.length; start += PARALLEL_READS) {
-      const some = names.slice(start, start + PARALLEL_READS).map((name) => this.read(name));
-      bundles.push(...(await Promise.all(some)).filter((bundle) => bundle !== undefined));
-    }
-    return bundles.sort(byWorth(() => false));
+    const entries = (await unlessMissing(() => readdir(this.#layout.bundles, { withFileTypes: true }))) ?? [];
+    const bundles = await inSlices(entries, (entry) => (entry.isDirectory() ? this.#readNow(entry.name) : undefined));
+    return sortByWorth(
+      bundles.filter((bundle) => bundle !== undefined),
+      () => false,
+    );
+  }
+
+  #readNow(dirName: string): Bundle | undefined {
+    const bundleDir = this.#layout.bundles + sep + dirName;
+    const record = readRecordNow(bundleDir, dirName);
+    if (record === undefined || record === 'damaged') return undefined;
+    const mark = lstatSync(this.#layout.used + sep + dirName, { throwIfNoEntry: false });
+    return toBundle(bundleDir, record, mark === undefined ? record.createdAt : atMs(mark.mtimeMs));
   }
 
   async #recordOf(dirName: string): Promise<BundleRecord | { readonly problem: readonly string[] } | undefined> {
@@ -92,7 +99,11 @@ export class BundleReader {
   async #lastUse(dirName: string, record: BundleRecord): Promise<string> {
     const mark = await statOf(join(this.#layout.used, dirName));
     if (mark === undefined) return record.createdAt;
-    // Node hands times over as seconds with a fraction, which cuts some milliseconds short.
-    return new Date(Number((mark.mtimeNs + 500_000n) / 1_000_000n)).toISOString();
+    return atMs(Number(mark.mtimeNs) / 1e6);
   }
+}
+
+/** Node hands times over to the kernel as seconds with a fraction, which cuts some milliseconds short. */
+function atMs(timeMs: number): string {
+  return new Date(Math.round(timeMs)).toISOString();
 }

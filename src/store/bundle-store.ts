@@ -1,21 +1,22 @@
 import { basename, join } from 'node:path';
-import { SmartVMError, messageOf } from '../errors.ts';
+import { SmartVMError } from '../errors.ts';
 import type { Arch, Bundle, Context, ImageFacts, ResolvedImage } from '../image.ts';
 import { Blobs } from './blobs.ts';
 import { artifactsOf, bundleDirName } from './bundle-key.ts';
 import { BundleMaker } from './bundle-maker.ts';
+import { BundlePruner } from './bundle-pruner.ts';
 import { BundleReader, type Found } from './bundle-reader.ts';
 import { BundleRemover } from './bundle-remover.ts';
 import { Evictions } from './evictions.ts';
 import { checkImage } from './check-image.ts';
 import { Layout } from './layout.ts';
 import { withLock } from './lock.ts';
-import type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
+import { contentKey } from './known-contents.ts';
+import type { PruneOptions, PruneReport } from './prune-report.ts';
 import { readRemembered, writeRemembered } from './remembered.ts';
-import { byWorth, toEvict, type Allowance, type Eviction } from './retention.ts';
 import { freeBytesAt } from './space.ts';
 import { reading, writing } from './store-error.ts';
-import { sweepAll, sweepKey } from './sweep.ts';
+import { sweepKey } from './sweep.ts';
 import { checkRoot, prepareRoot } from './trusted-dir.ts';
 
 export type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
@@ -31,6 +32,8 @@ export interface BundleStoreOptions {
   readonly cacheDir: string;
   /** A hit on a bundle that was last hashed longer ago than this hashes it again. Default 7 days. */
   readonly scrubAfterMs?: number;
+  /** `'always'`: hash every file on every hit, and read back what was just written. Default: as `scrubAfterMs` says. */
+  readonly verify?: 'always' | undefined;
 }
 
 const DEFAULT_SCRUB_AFTER_MS = 7 * 24 * 60 * 60_000;
@@ -43,16 +46,26 @@ export class BundleStore {
   readonly #maker: BundleMaker;
   readonly #remover: BundleRemover;
   readonly #evictions: Evictions;
+  readonly #pruner: BundlePruner;
   readonly #scrubAfterMs: number;
+  readonly #readBack: boolean;
 
-  constructor({ cacheDir, scrubAfterMs = DEFAULT_SCRUB_AFTER_MS }: BundleStoreOptions) {
+  constructor({ cacheDir, scrubAfterMs = DEFAULT_SCRUB_AFTER_MS, verify }: BundleStoreOptions) {
     this.#layout = new Layout(cacheDir);
     this.#blobs = new Blobs(this.#layout);
     this.#reader = new BundleReader(this.#layout, this.#blobs);
     this.#maker = new BundleMaker(this.#layout, this.#blobs);
     this.#remover = new BundleRemover(this.#layout, this.#blobs);
     this.#evictions = new Evictions(this.#layout.used);
-    this.#scrubAfterMs = scrubAfterMs;
+    this.#pruner = new BundlePruner({
+      layout: this.#layout,
+      blobs: this.#blobs,
+      reader: this.#reader,
+      remover: this.#remover,
+      evictions: this.#evictions,
+    });
+    this.#readBack = verify === 'always';
+    this.#scrubAfterMs = this.#readBack ? -Infinity : scrubAfterMs;
   }
 
   /**
@@ -83,7 +96,8 @@ export class BundleStore {
       context.onProgress({ phase: 'step', message: `waiting for ${holder}, which prepares ${image.facts.bundleId}` });
     };
     return await withLock(this.#lockOf(dirName), { signal: context.signal, onWait }, async () => {
-      await writing('clear what an earlier attempt left', () => sweepKey(this.#layout, this.#blobs, dirName));
+      const contents = artifactsOf(image.artifacts).map(([, artifact]) => contentKey(artifact));
+      await writing('clear what an earlier attempt left', () => sweepKey(this.#layout, this.#blobs, dirName, contents));
       const found = replace ? undefined : await reading(`look for ${dirName}`, () => this.#look(dirName, context));
       if (found !== undefined && 'bundle' in found) return asAsked(found.bundle, image);
       if (found !== undefined) {
@@ -93,15 +107,14 @@ export class BundleStore {
       }
       const ageMs = await this.#evictions.takeAgeMs(dirName);
       if (ageMs !== undefined) context.logger.warn(againSoon(image.facts.bundleId, ageMs));
-      return await this.#maker.make(image, dirName, context, { replace, scrubAfterMs: this.#scrubAfterMs });
+      const [scrubAfterMs, readBack] = [this.#scrubAfterMs, this.#readBack];
+      return await this.#maker.make(image, dirName, context, { replace, scrubAfterMs, readBack });
     });
   }
 
   /** Every bundle, the last used first. Reads records only; a directory without a sound one is not a bundle. */
   async list(): Promise<readonly Bundle[]> {
-    return await reading('list the cache', async () =>
-      (await checkRoot(this.#layout)) ? await this.#reader.list() : [],
-    );
+    return await reading('list the cache', async () => (checkRoot(this.#layout) ? await this.#reader.list() : []));
   }
 
   /** Hashes every file of a bundle and says in words what is wrong with it; nothing when it is as it was stored. */
@@ -129,29 +142,7 @@ export class BundleStore {
    * count nor go. One that cannot be removed is reported, not thrown.
    */
   async prune(options: PruneOptions, context: Context): Promise<PruneReport> {
-    const { limit, maxBytes, dryRun = false, keepBundleDir, keepBundleId, exempt } = options;
-    const allowed: Allowance = { bundles: limit, ...(maxBytes === undefined ? {} : { bytes: maxBytes }) };
-    if (!dryRun) await this.#sweep(context);
-    const isProtected = ({ bundleDir, bundleId }: Bundle): boolean =>
-      bundleDir === keepBundleDir || bundleId === keepBundleId;
-    const bundles = [...(await this.list())].sort(byWorth(isProtected));
-    if (toEvict(bundles, allowed, isProtected, () => false).length === 0) {
-      return { removed: [], kept: bundles.map((bundle) => entry(bundle, 'within the limit')), skipped: [] };
-    }
-    const inUse = await this.#remover.inUse(bundles.map(({ bundleDir }) => bundleDir));
-    const stays = (bundle: Bundle): boolean => inUse.has(bundle.bundleDir) || exempt?.isExempt(bundle) === true;
-    const leaving = toEvict(bundles, allowed, isProtected, stays);
-    const removed: PruneEntry[] = [];
-    const skipped: PruneEntry[] = [];
-    for (const eviction of leaving) {
-      const problem = dryRun ? undefined : await this.#evict(eviction, allowed, context);
-      if (problem === undefined) removed.push(entry(eviction.bundle, reasonFor(eviction, allowed)));
-      else skipped.push(entry(eviction.bundle, problem));
-    }
-    const kept = bundles
-      .filter((bundle) => !leaving.some((eviction) => eviction.bundle === bundle))
-      .map((bundle) => entry(bundle, whyKept(bundle, inUse, exempt)));
-    return { removed, kept, skipped };
+    return await this.#pruner.prune(options, context);
   }
 
   /** What this reference resolved to last, when that bundle is still here and sound. Never asks anybody. */
@@ -208,7 +199,7 @@ export class BundleStore {
     context: Context,
   ): Promise<Bundle | undefined> {
     return await reading(step, async () => {
-      if (!(await checkRoot(this.#layout))) return undefined;
+      if (!checkRoot(this.#layout)) return undefined;
       const dirName = await nameOf();
       const found = dirName === undefined ? undefined : await this.#look(dirName, context);
       return found !== undefined && 'bundle' in found ? found.bundle : undefined;
@@ -223,41 +214,11 @@ export class BundleStore {
     return join(this.#layout.locks, `${dirName}.lock`);
   }
 
-  /** Makes the cache, or clears what earlier attempts left in it as far as that goes: that is not worth failing for. */
-  async #sweep(context: Context): Promise<void> {
-    if (!(await reading('look at the cache', () => checkRoot(this.#layout)))) {
-      await writing(`prepare the cache ${this.#layout.root}`, () => prepareRoot(this.#layout));
-      return;
-    }
-    try {
-      await writing('clear what earlier attempts left', () => sweepAll(this.#layout, this.#blobs));
-    } catch (error) {
-      context.logger.warn(messageOf(error));
-    }
-  }
-
-  async #evict(eviction: Eviction, allowed: Allowance, context: Context): Promise<string | undefined> {
-    context.signal?.throwIfAborted();
-    const { bundle, beyond } = eviction;
-    const { bundleId, bundleDir } = bundle;
-    const [what, option] =
-      beyond === 'bundles'
-        ? [`${allowed.bundles} base images`, 'maxStoredBaseImages']
-        : [`${allowed.bytes ?? 0} bytes of base images`, 'maxStoredBytes'];
-    context.logger.warn(
-      `[smartvm] Keeping ${what}: removing ${bundleId} (${bundleDir}). Raise ${option} to keep more.`,
-    );
-    const problem = await this.#remover.evict(basename(bundleDir));
-    if (problem === undefined) await this.#evictions.note(basename(bundleDir));
-    else context.logger.warn(`[smartvm] ${bundleDir} was not removed: ${problem}`);
-    return problem;
-  }
-
   /** Only what lies in our marked folder and has a sound record of its own is ever removed. */
   async #requireOurs({ bundleDir }: Bundle): Promise<void> {
     const dirName = basename(bundleDir);
     const ours = await reading('look at the cache', async () => {
-      if (!(await checkRoot(this.#layout)) || bundleDir !== join(this.#layout.bundles, dirName)) return false;
+      if (!checkRoot(this.#layout) || bundleDir !== join(this.#layout.bundles, dirName)) return false;
       return (await this.#reader.read(dirName)) !== undefined;
     });
     if (ours) return;
@@ -303,20 +264,6 @@ function sizeOf(image: ResolvedImage): number | undefined {
     (sum, bytes) => (sum === undefined || bytes === undefined ? undefined : sum + bytes),
     0,
   );
-}
-
-function entry({ bundleId, bundleDir, sizes }: Bundle, reason: string): PruneEntry {
-  const { kernelBytes, rootfsBytes, initrdBytes = 0 } = sizes;
-  return { bundleId, bundleDir, bytes: kernelBytes + rootfsBytes + initrdBytes, reason };
-}
-
-function whyKept(bundle: Bundle, inUse: ReadonlySet<string>, exempt: PruneOptions['exempt']): string {
-  if (inUse.has(bundle.bundleDir)) return 'in use';
-  return exempt?.isExempt(bundle) === true ? exempt.reason : 'within the limit';
-}
-
-function reasonFor({ beyond }: Eviction, { bundles, bytes = 0 }: Allowance): string {
-  return beyond === 'bundles' ? `beyond the limit of ${bundles}` : `beyond the limit of ${bytes} bytes`;
 }
 
 function againSoon(bundleId: string, ageMs: number): string {

@@ -1,5 +1,11 @@
 import { join } from 'node:path';
 
+/** A file that is being fetched, and the journal of it. */
+export interface PartialPaths {
+  readonly part: string;
+  readonly journal: string;
+}
+
 /**
  * The folders of a cache. The version is in the name: another layout gets another folder and leaves this one alone.
  *
@@ -15,9 +21,13 @@ import { join } from 'node:path';
  *   used/<bundle dir name>.evicted  empty; its mtime is when the bundle had to make room; gone after a day
  *   receipts/<bundle dir name>/   one file for each kind of machine that booted the bundle
  *   remembered/<16 hex>.json      what a reference last resolved to
+ *   remembered/<64 hex>.json      what an artifact turned out to be whose digest nobody publishes
  *   locks/                        never deleted
- *   staging/                      bundles in the making; swept under the lock of their key
+ *   staging/<bundle dir name>.<24 hex>/  a bundle in the making; swept under the lock of its key
+ *   staging/<64 hex>.part         a file that is being fetched, or was cut; belongs to whoever holds the lock of its content
+ *   staging/<64 hex>.part.journal  what its source said of it, and digests of its beginning
  *   quarantine/                   damaged bundles, moved aside
+ *   swept                         empty; its mtime is when all was last looked through for leftovers
  * ```
  */
 export class Layout {
@@ -56,6 +66,21 @@ export class Layout {
   }
   get quarantine(): string {
     return join(this.root, 'quarantine');
+  }
+
+  get swept(): string {
+    return join(this.root, 'swept');
+  }
+
+  /** Where a content is fetched to; its key is 64 hex digits. */
+  partial(key: string): PartialPaths {
+    const part = join(this.staging, `${key}.part`);
+    return { part, journal: `${part}.journal` };
+  }
+
+  /** Whoever fetches or removes a partial file of this content holds this lock. */
+  contentLock(key: string): string {
+    return join(this.locks, `content-${key}.lock`);
   }
 
   /** Every folder that a new cache is given. */

@@ -27,6 +27,8 @@ export interface PruneOptions {
   readonly keepBundleDir?: string;
   /** Bundles that stay and do not count, and why in a word. */
   readonly exempt?: { readonly isExempt: (bundle: Bundle) => boolean; readonly reason: string };
+  /** List what stays. Default true; false costs next to nothing when nothing has to go. */
+  readonly reportKept?: boolean;
   /** Say what would go, and touch nothing. */
   readonly dryRun?: boolean;
 }

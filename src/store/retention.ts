@@ -14,19 +14,30 @@ export interface Allowance {
  * Protected bundles first, then the last used, then the newest, then by name. A time that cannot be read, or lies in the
  * future, counts as the oldest: it would otherwise be kept for ever.
  */
-export function byWorth(
+export function sortByWorth(
+  bundles: readonly Bundle[],
   isProtected: (bundle: Bundle) => boolean,
   nowMs: number = Date.now(),
-): (a: Bundle, b: Bundle) => number {
+): readonly Bundle[] {
   const timeOf = (iso: string): number => {
     const time = Date.parse(iso);
     return time <= nowMs + TOLERATED_FUTURE_MS ? time : -Infinity;
   };
-  return (a, b) =>
-    Number(isProtected(b)) - Number(isProtected(a)) ||
-    timeOf(b.lastAccessedAt) - timeOf(a.lastAccessedAt) ||
-    timeOf(b.createdAt) - timeOf(a.createdAt) ||
-    (a.bundleDir < b.bundleDir ? -1 : 1);
+  // Times are read once for each bundle and not for each comparison.
+  const ranked = bundles.map((bundle) => ({
+    bundle,
+    protection: Number(isProtected(bundle)),
+    usedAt: timeOf(bundle.lastAccessedAt),
+    createdAt: timeOf(bundle.createdAt),
+  }));
+  ranked.sort(
+    (a, b) =>
+      b.protection - a.protection ||
+      b.usedAt - a.usedAt ||
+      b.createdAt - a.createdAt ||
+      (a.bundle.bundleDir < b.bundle.bundleDir ? -1 : 1),
+  );
+  return ranked.map(({ bundle }) => bundle);
 }
 
 /** One bundle that must go, and the rule that says so. */
@@ -45,11 +56,18 @@ export function toEvict(
   isProtected: (bundle: Bundle) => boolean,
   inUse: (bundle: Bundle) => boolean,
 ): readonly Eviction[] {
-  const candidates = bundles.filter((bundle) => !inUse(bundle)).sort(byWorth(isProtected));
-  const contents = new Map<string, number>();
+  const candidates = sortByWorth(
+    bundles.filter((bundle) => !inUse(bundle)),
+    isProtected,
+  );
+  const contents = new Set<string>();
+  let totalBytes = 0;
   const fits = (bundle: Bundle): boolean => {
-    for (const [sha256, bytes] of contentsOf(bundle)) contents.set(sha256, bytes);
-    return [...contents.values()].reduce((sum, bytes) => sum + bytes, 0) <= (allowed.bytes ?? Infinity);
+    for (const [sha256, bytes] of contentsOf(bundle)) {
+      if (!contents.has(sha256)) totalBytes += bytes;
+      contents.add(sha256);
+    }
+    return totalBytes <= (allowed.bytes ?? Infinity);
   };
   const firstTooLarge = candidates.findIndex((bundle) => !fits(bundle) && !isProtected(bundle));
   return candidates.flatMap((bundle, rank): Eviction[] => {

@@ -34,9 +34,14 @@ export async function freeBytesAt(path: string): Promise<number> {
 }
 
 /** Runs work that writes to `path`; when the space runs out the error says how much is free, and needed when that is known. */
-export async function sayingSpace<T>(path: string, neededBytes: number, work: () => Promise<T>): Promise<T> {
+export async function sayingSpace<T>(
+  step: string,
+  path: string,
+  neededBytes: number,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    return await writing(`write ${path}`, work);
+    return await writing(step, work);
   } catch (error) {
     if (!(error instanceof SmartVMError) || error.code !== 'STORE_NO_SPACE') throw error;
     const { freeBytes } = await spaceOf(dirname(path));

@@ -13,7 +13,7 @@ const CODES: Readonly<Record<string, readonly [SmartVMErrorCode, string]>> = {
 };
 
 /** Runs work that writes; what the operating system refuses becomes one `STORE_…` error that names the step. */
-export async function writing<T>(step: string, work: () => Promise<T>): Promise<T> {
+export async function writing<T>(step: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -28,7 +28,7 @@ export async function writing<T>(step: string, work: () => Promise<T>): Promise<
 }
 
 /** Runs work that reads; an unreadable cache is an error, never an empty one. */
-export async function reading<T>(step: string, work: () => Promise<T>): Promise<T> {
+export async function reading<T>(step: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

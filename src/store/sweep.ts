@@ -1,37 +1,82 @@
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstatSync, readdirSync } from 'node:fs';
+import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Blobs } from './blobs.ts';
 import { SOON_MS } from './evictions.ts';
 import { statOf, unlessMissing } from './files.ts';
+import { KnownContents } from './known-contents.ts';
 import type { Layout } from './layout.ts';
 import { unlessLeased } from './lease.ts';
 import { tryLock } from './lock.ts';
 import { filesOf, readRecord } from './record.ts';
+import { inSlices } from './slices.ts';
+import { isPartial, partialKeys, sweepPartial } from './sweep-partial.ts';
 
 const QUARANTINE_KEPT_MS = 24 * 60 * 60_000;
 /** Nobody takes this long to write a small file. */
 const HALF_WRITTEN_KEPT_MS = 60 * 60_000;
+/** So often is all looked through, though nothing says that there is anything to find. */
+const SWEEP_EVERY_MS = 24 * 60 * 60_000;
+const IS_DIGEST = /^[0-9a-f]{64}$/;
 
 /**
- * Clears what an earlier attempt at this bundle left behind. To be called under the lock of its key. An old bundle that was
- * moved aside for a new one which then never came is put back; one that is still in use is left until it is not.
+ * Clears what an earlier attempt at this bundle left behind, and at these contents. To be called under the lock of its key. An
+ * old bundle that was moved aside for a new one which then never came is put back; one that is still in use is left until it is
+ * not. True when anything was cleared: then there may be more that nobody names, and the next sweep looks through all.
  */
-export async function sweepKey(layout: Layout, blobs: Blobs, dirName: string): Promise<void> {
-  const left = ((await unlessMissing(() => readdir(layout.staging))) ?? []).filter((name) => keyOf(name) === dirName);
+export async function sweepKey(
+  layout: Layout,
+  blobs: Blobs,
+  dirName: string,
+  contentKeys: readonly string[] = [],
+): Promise<boolean> {
+  const staged = (await unlessMissing(() => readdir(layout.staging))) ?? [];
+  for (const key of partialKeys(staged).filter((one) => contentKeys.includes(one))) await sweepPartial(layout, key);
+  const left = staged.filter((name) => keyOf(name) === dirName);
+  // Before anything is cleared: whoever is killed on the way has said it.
+  if (left.length > 0) await rm(layout.swept, { force: true });
   const home = join(layout.bundles, dirName);
+  let cleared = false;
   for (const name of left) {
     const path = join(layout.staging, name);
     if (name.endsWith('.old') && (await statOf(home)) === undefined) await rename(path, home);
-    else await unlessLeased(path, () => discard(layout, blobs, path));
+    else cleared = (await unlessLeased(path, () => discard(layout, blobs, path))) !== undefined || cleared;
   }
+  return cleared;
 }
 
-/** Clears what nobody owns any more: attempts of processes that died, content without a bundle, old quarantine. */
+/**
+ * Clears what nobody owns any more: attempts and partial files of processes that died; and content without a bundle, old
+ * quarantine and half-written files, when something says that there may be any, or a day has passed since they were looked for.
+ */
 export async function sweepAll(layout: Layout, blobs: Blobs): Promise<void> {
-  const staged = (await unlessMissing(() => readdir(layout.staging))) ?? [];
-  for (const dirName of new Set(staged.map(keyOf))) {
-    await tryLock(join(layout.locks, `${dirName}.lock`), () => sweepKey(layout, blobs, dirName));
+  const cleared = await sweepStaging(layout, blobs);
+  if (!cleared && !isSweepDue(layout)) return;
+  // The time is set in the end, if the mark is still there: whoever leaves something meanwhile takes it away.
+  await writeFile(layout.swept, '', { mode: 0o600 });
+  await utimes(layout.swept, 0, 0);
+  await sweepRest(layout, blobs);
+  const now = new Date();
+  await unlessMissing(() => utimes(layout.swept, now, now));
+}
+
+async function sweepStaging(layout: Layout, blobs: Blobs): Promise<boolean> {
+  const staged = readdirSync(layout.staging);
+  for (const key of partialKeys(staged)) await sweepPartial(layout, key);
+  let cleared = false;
+  for (const dirName of new Set(staged.filter((name) => !isPartial(name)).map(keyOf))) {
+    const swept = await tryLock(join(layout.locks, `${dirName}.lock`), () => sweepKey(layout, blobs, dirName));
+    cleared = swept?.result === true || cleared;
   }
+  return cleared;
+}
+
+function isSweepDue({ swept }: Layout): boolean {
+  const ageMs = Date.now() - (lstatSync(swept, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  return !(ageMs >= 0 && ageMs < SWEEP_EVERY_MS);
+}
+
+async function sweepRest(layout: Layout, blobs: Blobs): Promise<void> {
   for (const name of (await unlessMissing(() => readdir(layout.quarantine))) ?? []) {
     const path = join(layout.quarantine, name);
     if (await isOlderThan(path, QUARANTINE_KEPT_MS)) await discard(layout, blobs, path);
@@ -46,8 +91,23 @@ export async function sweepAll(layout: Layout, blobs: Blobs): Promise<void> {
       if (!name.endsWith('.json') && (await isOlderThan(path, HALF_WRITTEN_KEPT_MS))) await rm(path, { force: true });
     }
   }
-  for (const name of (await unlessMissing(() => readdir(layout.blobs))) ?? []) {
-    if (/^[0-9a-f]{64}$/.test(name)) await blobs.dropIfUnused(name);
+  const contents = ((await unlessMissing(() => readdir(layout.blobs))) ?? []).filter((name) => IS_DIGEST.test(name));
+  const linkCounts = await inSlices(
+    contents,
+    (name) => lstatSync(join(layout.blobs, name), { throwIfNoEntry: false })?.nlink,
+  );
+  for (const [i, name] of contents.entries()) {
+    if (linkCounts[i] === 1) await blobs.dropIfUnused(name);
+  }
+  await forgetContents(layout);
+}
+
+/** What an artifact turned out to be is worth knowing while its content is here. */
+async function forgetContents(layout: Layout): Promise<void> {
+  const contents = new Set((await unlessMissing(() => readdir(layout.blobs))) ?? []);
+  const known = new KnownContents(layout);
+  for (const name of (await unlessMissing(() => readdir(layout.remembered))) ?? []) {
+    if (/^[0-9a-f]{64}\.json$/.test(name)) await known.forgetUnless(name, (sha256) => contents.has(sha256));
   }
 }
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, readdir, realpath, writeFile } from 'node:fs/promises';
+import { lstatSync, realpathSync } from 'node:fs';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { SmartVMError, systemCode } from '../errors.ts';
-import { readText, statOf, unlessMissing, writeWhole } from './files.ts';
+import { readTextNow, writeWhole } from './files.ts';
 import type { Layout } from './layout.ts';
 
 const CACHEDIR_TAG =
@@ -16,12 +17,12 @@ const CACHEDIR_TAG =
  */
 export async function prepareRoot(layout: Layout): Promise<void> {
   const cacheDir = dirname(layout.root);
-  await checkAncestors(cacheDir);
+  checkAncestors(cacheDir);
   await mkdir(cacheDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw systemCode(error) === 'EEXIST' || systemCode(error) === 'ENOTDIR' ? notADirectory(cacheDir) : error;
   });
-  await checkDirectory(cacheDir, 'the cache folder');
-  await checkAncestors(cacheDir);
+  checkDirectory(cacheDir, 'the cache folder');
+  checkAncestors(cacheDir);
   const made = await mkdir(layout.root, { mode: 0o700 }).then(
     () => true,
     (error: unknown) => {
@@ -29,14 +30,14 @@ export async function prepareRoot(layout: Layout): Promise<void> {
       throw error;
     },
   );
-  await checkDirectory(layout.root, 'the cache');
-  const marked = await isMarked(layout);
-  if (!marked && !made && (await holdsForeignFiles(layout)) && !(await isMarked(layout))) {
+  checkDirectory(layout.root, 'the cache');
+  const marked = isMarked(layout);
+  if (!marked && !made && (await holdsForeignFiles(layout)) && !isMarked(layout)) {
     throw unsafe(layout.root, 'holds files but not our marker owner.json');
   }
   for (const folder of layout.folders) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await checkDirectory(folder, 'a folder of the cache');
+    checkDirectory(folder, 'a folder of the cache');
   }
   if (marked) return;
   await chmod(layout.root, 0o700);
@@ -45,21 +46,22 @@ export async function prepareRoot(layout: Layout): Promise<void> {
 }
 
 /**
- * True when there is a cache and it is ours; false when there is none. Never writes.
+ * True when there is a cache and it is ours; false when there is none. Never writes. Looks at once: every hit asks this, and the
+ * thread pool takes longer than a dozen short questions.
  *
- * Rejects with `BASE_IMAGE_CACHE_UNSAFE` when something is there that others could have put there or changed.
+ * @throws SmartVMError `BASE_IMAGE_CACHE_UNSAFE` when something is there that others could have put there or changed.
  */
-export async function checkRoot(layout: Layout): Promise<boolean> {
+export function checkRoot(layout: Layout): boolean {
   const cacheDir = dirname(layout.root);
-  if ((await statOf(layout.root).catch(asMissing)) === undefined) return false;
-  await checkDirectory(cacheDir, 'the cache folder');
-  await checkAncestors(cacheDir);
-  await checkDirectory(layout.root, 'the cache');
-  return await isMarked(layout);
+  if (orMissing(() => lstatSync(layout.root)) === undefined) return false;
+  checkDirectory(cacheDir, 'the cache folder');
+  checkAncestors(cacheDir);
+  checkDirectory(layout.root, 'the cache');
+  return isMarked(layout);
 }
 
-async function isMarked(layout: Layout): Promise<boolean> {
-  const text = await readText(layout.owner);
+function isMarked(layout: Layout): boolean {
+  const text = readTextNow(layout.owner);
   if (text === undefined) return false;
   let marker: unknown;
   try {
@@ -85,16 +87,16 @@ async function holdsForeignFiles(layout: Layout): Promise<boolean> {
   return false;
 }
 
-async function checkDirectory(path: string, what: string): Promise<void> {
-  const stats = await statOf(path);
+function checkDirectory(path: string, what: string): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) throw unsafe(path, 'vanished while it was looked at');
   if (stats.isSymbolicLink()) throw unsafe(path, `is a symbolic link, and ${what} must be a real directory`);
   if (!stats.isDirectory()) throw notADirectory(path);
   const me = process.getuid?.();
-  if (me !== undefined && Number(stats.uid) !== me) {
+  if (me !== undefined && stats.uid !== me) {
     throw unsafe(path, `belongs to user ${stats.uid}, and this process runs as user ${me}`);
   }
-  const mode = Number(stats.mode) & 0o777;
+  const mode = stats.mode & 0o777;
   if ((mode & 0o022) !== 0) {
     throw unsafe(path, `can be written by others (mode 0${mode.toString(8)})`, `Mend it with: chmod go-w '${path}'`);
   }
@@ -104,20 +106,20 @@ async function checkDirectory(path: string, what: string): Promise<void> {
  * An ancestor that others can write lets them swap what lies below it, unless its sticky bit forbids it; so does a symbolic
  * link of somebody else. Ancestors that are not there yet are passed over.
  */
-async function checkAncestors(path: string): Promise<void> {
+function checkAncestors(path: string): void {
   const me = process.getuid?.();
   if (me === undefined) return;
   const parent = dirname(path);
-  const real = await unlessMissing(() => realpath(parent).catch(asMissing));
+  const real = orMissing(() => realpathSync.native(parent));
   const ancestors = new Set([...fromRoot(parent), ...fromRoot(real ?? parent)]);
   for (const ancestor of ancestors) {
-    const stats = await statOf(ancestor).catch(asMissing);
+    const stats = orMissing(() => lstatSync(ancestor));
     if (stats === undefined) continue;
-    const owner = Number(stats.uid);
+    const owner = stats.uid;
     if (owner !== 0 && owner !== me) throw unsafe(path, `lies below ${ancestor}, which belongs to user ${owner}`);
     if (stats.isSymbolicLink()) continue;
-    const mode = Number(stats.mode);
-    const foreignGroup = (mode & 0o020) !== 0 && Number(stats.gid) !== process.getgid?.() && Number(stats.gid) !== 0;
+    const { mode } = stats;
+    const foreignGroup = (mode & 0o020) !== 0 && stats.gid !== process.getgid?.() && stats.gid !== 0;
     if (((mode & 0o002) !== 0 || foreignGroup) && (mode & 0o1000) === 0) {
       throw unsafe(path, `lies below ${ancestor}, which others can write (mode 0${(mode & 0o7777).toString(8)})`);
     }
@@ -129,9 +131,13 @@ function fromRoot(path: string): readonly string[] {
   return dirname(path) === path ? [path] : [...fromRoot(dirname(path)), path];
 }
 
-function asMissing(error: unknown): undefined {
-  if (systemCode(error) === 'ENOTDIR') return undefined;
-  throw error;
+function orMissing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
 }
 
 function notADirectory(path: string): SmartVMError {

@@ -16,7 +16,7 @@ import {
 import { basename, join } from 'node:path';
 import test from 'node:test';
 import { BundleStore } from '../../src/store/bundle-store.ts';
-import { contextOf, imageOf, sha256Of } from '../support/images.ts';
+import { contextOf, imageOf, noise, sha256Of } from '../support/images.ts';
 import { rejection, storePlace, treeOf } from './store.fixture.ts';
 
 test('making a store touches nothing, and looking into a cache that is not there makes none', async (t) => {
@@ -240,21 +240,15 @@ test('an aborted call rejects with the reason of the signal and leaves nothing b
   assert.ok(await store.add(imageOf({ rootfs: { content: 'r'.repeat(10) } }), contextOf()));
 });
 
-test('a stream that uses one buffer again and again is stored as it was given', async (t) => {
+test('a stream is stored as it was given, in however small or large pieces that was', async (t) => {
   const { store } = await storePlace(t);
-  const image = imageOf({ kernel: { content: 'x', sha256: false, bytes: false } });
-  const reusing = {
-    ...image.artifacts.kernel,
-    open: async () =>
-      (async function* () {
-        const buffer = Buffer.alloc(1000);
-        for (let i = 0; i < 3000; i++) yield buffer.fill(i % 251);
-      })(),
-  };
-  const bundle = await store.add({ ...image, artifacts: { ...image.artifacts, kernel: reusing } }, contextOf());
-  const expected = Buffer.concat(Array.from({ length: 3000 }, (_, i) => Buffer.alloc(1000, i % 251)));
-  assert.ok(expected.equals(await readFile(bundle.kernelImagePath)));
-  assert.equal(bundle.checksums.kernelSha256, sha256Of(expected));
+  const content = noise(3_000_001);
+  for (const chunkBytes of [17, 4095, 4_000_000]) {
+    const kernel = { content, chunkBytes, sha256: false, bytes: false, identity: `in pieces of ${chunkBytes}` };
+    const bundle = await store.add(imageOf({ bundleId: `by-${chunkBytes}`, kernel }), contextOf(), { replace: true });
+    assert.ok(content.equals(await readFile(bundle.kernelImagePath)), `in pieces of ${chunkBytes}`);
+    assert.equal(bundle.checksums.kernelSha256, sha256Of(content));
+  }
 });
 
 test('progress counts up to the size of each file', async (t) => {

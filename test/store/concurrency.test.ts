@@ -54,13 +54,32 @@ test('processes that want different images with one content in common fetch that
   for (const bundle of await store.list()) assert.deepEqual(await store.verify(bundle, contextOf()), []);
 });
 
+test('processes that want content whose digest nobody publishes, in different images, fetch it once', async (t) => {
+  const { store, dir, cacheDir } = await storePlace(t);
+  const counter = join(dir, 'opened');
+  const unknown = { sha256: false, bytes: false } as const;
+  const children = ['a', 'b', 'c'].map((bundleId) => {
+    const image = {
+      bundleId,
+      kernel: { content: 'a kernel', ...unknown },
+      rootfs: { content: 'a root file system', ...unknown },
+    };
+    return runScript(t, 'worker.fixture.ts', [JSON.stringify({ cacheDir, act: 'add', counter, openMs: 300, image })]);
+  });
+  for (const { ended } of children) assert.match((await ended).stdout, /"ok":true/);
+  assert.equal(linesIn(counter), 2);
+  assert.equal((await store.list()).length, 3);
+});
+
 test('a process that is killed in the middle of a fetch holds nobody up: the next one clears up after it and succeeds', async (t) => {
   const { store, dir, cacheDir, root } = await storePlace(t);
   const counter = join(dir, 'opened');
   const job = { cacheDir, act: 'add', counter, hangs: true };
   const victim = runScript(t, 'worker.fixture.ts', [JSON.stringify(job)]);
   await until('the fetch', () => linesIn(counter) === 2);
-  assert.equal((await readdir(join(root, 'staging'))).length, 1);
+  const staged = (await readdir(join(root, 'staging'))).map((name) => name.replace(/^.*\./, ''));
+  assert.equal(staged.filter((end) => end === 'part').length, 2, 'one for each content that is being fetched');
+  assert.equal(staged.length, 3);
   const waiting = contextOf();
   const next = store.add(imageOf(), waiting);
   await until('the wait', () => waiting.events.some((event) => event.phase === 'step'));

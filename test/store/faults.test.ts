@@ -55,7 +55,7 @@ test(
       { before, after: `ls -A ${join(cacheDir, 'v1', 'staging')}` },
     );
     assert.equal(unknown.code, 'STORE_NO_SPACE', unknown.message);
-    assert.match(unknown.message ?? '', /Failed to write .*vmlinux: .*0\.\d MiB are free/);
+    assert.match(unknown.message ?? '', /Failed to write .* for vmlinux: .*0\.\d MiB are free/);
     assert.ok(unknown.hint);
     assert.equal(unknown.after, '', 'what was written is removed');
     assert.ok(linesIn(counter) > 0, 'nobody could know before the bytes came');
@@ -64,14 +64,50 @@ test(
 
 test('a limit on file sizes is a STORE error and not the end of the process', async (t) => {
   const { cacheDir, root } = await storePlace(t);
-  const answer = await run(
-    t,
-    { cacheDir, act: 'add', kernelBytes: { bytes: 600_000, known: true } },
-    { under: ['prlimit', '--fsize=300000'] },
-  );
-  assert.equal(answer.code, 'STORE_NO_SPACE', answer.message);
-  assert.deepEqual(await readdir(join(root, 'staging')), []);
+  const under = ['prlimit', '--fsize=300000'];
+  for (const job of [
+    { kernelBytes: { bytes: 600_000, known: true } },
+    { stuckKernel: { bytes: 600_000, stuckAt: 1_000_000, validator: '"v"' } },
+  ]) {
+    const answer = await run(t, { cacheDir, act: 'add', ...job }, { under });
+    assert.equal(answer.code, 'STORE_NO_SPACE', answer.message);
+    assert.match(answer.message ?? '', /for vmlinux: \d+ of \d+ bytes were taken/);
+    assert.deepEqual(
+      await readdir(join(root, 'staging')),
+      [],
+      'the room is given back, though it could be gone on with',
+    );
+  }
 });
+
+test(
+  'a lying write is found by reading back what was written, before anybody sees it, when that is asked for',
+  strace,
+  async (t) => {
+    const { store, dir, cacheDir, root } = await storePlace(t);
+    const trace = join(dir, 'trace');
+    const kernelBytes = { bytes: 200_000, known: true };
+    // The kernel says that it took what it did not take.
+    const inject = 'inject=pwritev,pwritev2:retval=200000';
+    const under = ['strace', '-f', '-qq', '-o', trace, '-e', 'trace=pwritev,pwritev2', '-e', inject];
+    const job = { cacheDir, act: 'add', kernelBytes } as const;
+    const caught = await run(t, { ...job, verify: 'always' }, { under });
+    assert.match(await readFile(trace, 'utf8'), /INJECTED/);
+    assert.equal(caught.code, 'STORE_DIGEST_MISMATCH', caught.message);
+    assert.match(
+      caught.message ?? '',
+      /vmlinux was written with SHA-256 [0-9a-f]{64} and reads back with [0-9a-f]{64}/,
+    );
+    assert.deepEqual(await readdir(join(root, 'staging')), []);
+    assert.deepEqual(await readdir(join(root, 'bundles')), []);
+
+    const believed = await run(t, job, { under });
+    assert.ok(believed.ok, 'else the writing is believed');
+    const [bundle] = await store.list();
+    assert.ok(bundle);
+    assert.match((await store.verify(bundle, contextOf())).join(), /vmlinux has/);
+  },
+);
 
 test('a cache on a read-only file system serves hits and lists; a miss is STORE_UNWRITABLE', mounts, async (t) => {
   const { store, cacheDir, dir } = await storePlace(t);
@@ -168,12 +204,16 @@ test('whatever fails while a bundle is published, the old one stays and nothing 
     'rename:error=EIO:when=2',
     'rename:error=EIO:when=3',
     'rename:error=EIO:when=4',
+    'rename:error=EIO:when=9',
+    'rename:error=EIO:when=10',
     'fsync:error=EIO:when=1',
     'fsync:error=EIO:when=3',
     'fchmod:error=EIO:when=1',
     'link:error=EIO:when=1',
     'mkdir:error=ENOSPC:when=11',
+    'rename:retval=0:when=1',
     'rename:retval=0:when=6',
+    'rename:retval=0:when=10',
   ]) {
     const { store, dir, cacheDir, root } = await storePlace(t);
     const old = await store.add(imageOf(), contextOf());

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Bundle } from '../../src/image.ts';
-import { byWorth, toEvict, type Eviction } from '../../src/store/retention.ts';
+import { sortByWorth, toEvict, type Eviction } from '../../src/store/retention.ts';
 import { factsOf } from '../support/images.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00.000Z');
@@ -49,7 +49,7 @@ test('equal times are ordered by creation, then by name, whatever order they wer
     bundle('new', used, '2026-01-02T00:00:00.000Z'),
   ];
   for (const order of [all, [...all].reverse(), [all[1], all[2], all[0]].flatMap((one) => one ?? [])]) {
-    assert.deepEqual(ids([...order].sort(byWorth(never, NOW))), ['new', 'x', 'y']);
+    assert.deepEqual(ids(sortByWorth(order, never, NOW)), ['new', 'x', 'y']);
   }
 });
 
@@ -60,7 +60,7 @@ test('a time that cannot be read, or lies in the future, is the oldest and not k
     bundle('slightly-ahead', '2026-11-24T12:00:30.000Z'),
     bundle('old', '2020-01-01T00:00:00.000Z'),
   ];
-  assert.deepEqual(ids([...all].sort(byWorth(never, NOW))), ['slightly-ahead', 'old', 'future', 'garbage']);
+  assert.deepEqual(ids(sortByWorth(all, never, NOW)), ['slightly-ahead', 'old', 'future', 'garbage']);
 });
 
 test('what is beyond a number of bytes goes, the least worth-while first; content that is shared counts once', () => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SmartVMError } from '../../src/errors.ts';
 import { BundleStore } from '../../src/store/bundle-store.ts';
 import { leaseBundle } from '../../src/store/lease.ts';
-import { contextOf, imageOf, type ArtifactOptions, type ImageOptions } from '../support/images.ts';
+import { contextOf, imageOf, noise, type ArtifactOptions, type ImageOptions } from '../support/images.ts';
 
 /** What a worker is asked to do, as JSON in its first argument. It prints one line of JSON. */
 export interface Job {
@@ -18,14 +18,18 @@ export interface Job {
   readonly openMs?: number;
   /** A stream of this kernel never ends. */
   readonly hangs?: boolean;
+  /** A kernel that can be gone on with, of which the stream says nothing more after so many bytes. */
+  readonly stuckKernel?: { readonly bytes: number; readonly stuckAt: number; readonly validator: string };
+  readonly verify?: 'always';
 }
 
 const job = JSON.parse(process.argv[2] ?? '') as Job;
-const store = new BundleStore({ cacheDir: job.cacheDir });
+const store = new BundleStore({ cacheDir: job.cacheDir, verify: job.verify });
 const context = contextOf();
 const image = imageOf({
   ...job.image,
   ...(job.kernelBytes === undefined ? {} : { kernel: kernelOf(job.kernelBytes) }),
+  ...(job.stuckKernel === undefined ? {} : { kernel: stuckKernel(job.stuckKernel) }),
   onOpen: async () => {
     if (job.counter !== undefined) appendFileSync(job.counter, `${process.pid}\n`);
     await sleep(job.openMs ?? 0);
@@ -43,6 +47,13 @@ try {
 
 function kernelOf({ bytes, known }: NonNullable<Job['kernelBytes']>): ArtifactOptions {
   return { content: Buffer.alloc(bytes, 'x'), sha256: known, bytes: known };
+}
+
+function stuckKernel({ bytes, stuckAt, validator }: NonNullable<Job['stuckKernel']>): ArtifactOptions {
+  const onChunk = async (position: number): Promise<void> => {
+    if (position >= stuckAt) await sleep(600_000);
+  };
+  return { content: noise(bytes), validator, onChunk };
 }
 
 async function act(): Promise<unknown> {

@@ -1,6 +1,17 @@
-import { createHash } from 'node:crypto';
-import type { Artifact, ArtifactRole, Artifacts, Context, ImageFacts, ResolvedImage } from '../../src/image.ts';
+import { createCipheriv, createHash } from 'node:crypto';
+import type {
+  Artifact,
+  ArtifactRole,
+  Artifacts,
+  ArtifactStream,
+  ByteRange,
+  Context,
+  ImageFacts,
+  ResolvedImage,
+} from '../../src/image.ts';
 import { bootArgsFor } from '../../src/image.ts';
+
+type OnOpen = (role: ArtifactRole, context: Context, range: ByteRange | undefined) => void | Promise<void>;
 
 /** How one file of a made-up image behaves. */
 export interface ArtifactOptions {
@@ -15,11 +26,17 @@ export interface ArtifactOptions {
   readonly bytes?: boolean | number;
   /** The stream rejects with this after its content. */
   readonly failure?: Error;
+  /** What the stream says of its bytes. The rest is given to whoever asks with the same, the whole to all others. */
+  readonly validator?: string;
+  /** Where the stream says that its bytes come from. */
+  readonly source?: string;
+  /** Whether the stream says that somebody else has them too. */
+  readonly disown?: (why: string) => boolean;
   /** Size of the pieces the stream gives. Default 64 KiB. */
   readonly chunkBytes?: number;
   /** Runs when the stream is opened, before anything is given; may be slow, may throw. */
-  readonly onOpen?: (role: ArtifactRole, context: Context) => void | Promise<void>;
-  /** Runs before each piece. */
+  readonly onOpen?: OnOpen;
+  /** Runs before each piece; may throw. */
   readonly onChunk?: (position: number, context: Context) => void | Promise<void>;
 }
 
@@ -31,7 +48,7 @@ export interface ImageOptions {
   /** Short for `facts.bundleId`. */
   readonly bundleId?: string;
   /** Runs when any of the streams is opened. */
-  readonly onOpen?: (role: ArtifactRole, context: Context) => void | Promise<void>;
+  readonly onOpen?: OnOpen;
 }
 
 /** An image made from memory: nothing is asked of the world, every promise about its bytes can be broken on purpose. */
@@ -61,18 +78,32 @@ function artifactOf(role: ArtifactRole, options: ArtifactOptions): Artifact {
     identity: options.identity ?? `memory:${trueDigest}`,
     ...(digest === false ? {} : { sha256: digest }),
     ...(size === false ? {} : { bytes: size }),
-    async open(context: Context): Promise<AsyncIterable<Uint8Array>> {
-      await options.onOpen?.(role, context);
-      return (async function* () {
-        for (let position = 0; position < content.byteLength; position += chunkBytes) {
+    async open(context: Context, range?: ByteRange): Promise<ArtifactStream> {
+      await options.onOpen?.(role, context, range);
+      const { validator, source, disown } = options;
+      const start = range !== undefined && range.validator === validator ? range.start : 0;
+      const pieces = (async function* () {
+        for (let position = start; position < content.byteLength; position += chunkBytes) {
           await options.onChunk?.(position, context);
           context.signal?.throwIfAborted();
           yield content.subarray(position, position + chunkBytes);
         }
         if (options.failure !== undefined) throw options.failure;
       })();
+      return Object.assign(pieces, {
+        start,
+        ...(validator === undefined ? {} : { validator }),
+        ...(source === undefined ? {} : { source }),
+        ...(disown === undefined ? {} : { disown }),
+      });
     },
   };
+}
+
+/** Bytes without any pattern, the same ones for the same seed. */
+export function noise(bytes: number, seed = 0): Buffer {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16));
+  return cipher.update(Buffer.alloc(bytes));
 }
 
 /** Facts of a made-up image. */
