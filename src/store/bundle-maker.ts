@@ -1,6 +1,13 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Artifact, ArtifactRole, Bundle, Context, ResolvedImage } from '../image.ts';
+import {
+  transferBytes,
+  type Artifact,
+  type ArtifactRole,
+  type Bundle,
+  type Context,
+  type ResolvedImage,
+} from '../image.ts';
 import type { Blobs, CheckOptions, Content } from './blobs.ts';
 import { artifactsOf } from './bundle-key.ts';
 import { bestEffort, randomSuffix, unlessMissing } from './files.ts';
@@ -73,8 +80,9 @@ export class BundleMaker {
     for (const [, artifact] of artifactsOf(artifacts)) {
       const sha256 = artifact.sha256?.toLowerCase() ?? known.get(artifact.identity);
       if (sha256 !== undefined && (await this.#blobs.has(sha256))) continue;
-      if (artifact.bytes === undefined) return undefined;
-      bytes += artifact.bytes;
+      const toFetch = transferBytes(artifact);
+      if (toFetch === undefined) return undefined;
+      bytes += toFetch;
     }
     return bytes;
   }
