@@ -25,8 +25,8 @@ const SHOWN_CHARACTERS = 1000;
  * Unpacks a file with a program, as far as the reader asks. The program ends with the reading, when the signal is aborted, and with
  * this process.
  *
- * Rejects with `TRANSFER_REFUSED` when the program cannot be started, with what it says when it fails, or with what the pieces reject
- * with. Does not close the pieces.
+ * Rejects with `TRANSFER_REFUSED` when the program cannot be started, with what it says when it fails, with the reason of the signal, or
+ * with what the pieces reject with. Does not close the pieces.
  */
 export async function* unpackWithCommand(
   command: Command,
@@ -40,6 +40,7 @@ export async function* unpackWithCommand(
   for (const one of [ended, fed]) one.catch(() => undefined);
   try {
     yield* child.stdout as AsyncIterable<Uint8Array>;
+    signal?.throwIfAborted();
     await fed;
     await ended;
   } finally {
