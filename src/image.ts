@@ -106,6 +106,15 @@ export interface ArtifactStream extends AsyncIterable<Uint8Array> {
   disown?(why: string): boolean;
 }
 
+/** How the bytes of an artifact lie where they are fetched from. */
+export interface CompressedForm {
+  readonly format: 'zstd' | 'gzip' | 'xz';
+  /** Of the compressed file, lower-case hex; absent when nobody published one. */
+  readonly sha256?: string;
+  /** Exact size of the compressed file; absent when nobody said. */
+  readonly bytes?: number;
+}
+
 /** One file of an image, not on this disk yet: what its bytes must be, and how to begin reading them. */
 export interface Artifact {
   /** A plain name, safe as a file name inside the bundle. */
@@ -125,6 +134,8 @@ export interface Artifact {
   readonly etag?: string;
   /** When it was last changed there, ISO 8601. */
   readonly modifiedAt?: string;
+  /** How it lies there, where that is not as it is stored: `open` gives the plain bytes, and all else here is said of them. */
+  readonly compressed?: CompressedForm;
   /** Begins reading. The stream is to be read to its end or destroyed. Never writes a file of the cache. */
   open(context: Context, range?: ByteRange): Promise<ArtifactStream>;
 }
@@ -250,6 +261,7 @@ export interface PinnedArtifact {
   readonly sha256: string;
   readonly etag?: string;
   readonly modifiedAt?: string;
+  readonly compressed?: CompressedForm;
 }
 
 export interface PinnedArtifacts {
@@ -306,6 +318,11 @@ export function bootArgsFor(arch: Arch, rootfsType: RootfsType, rootfsIsReadOnly
   const console = arch === 'aarch64' ? 'keep_bootcon console=ttyS0' : 'console=ttyS0';
   const root = rootfsType === 'squashfs' ? ' ro rootfstype=squashfs' : rootfsIsReadOnly ? ' ro' : '';
   return `${console} reboot=k panic=1 pci=off${root}`;
+}
+
+/** How many bytes come over the network, or from wherever else, for an artifact; `undefined` when nobody said. */
+export function transferBytes({ bytes, compressed }: Artifact): number | undefined {
+  return compressed === undefined ? bytes : compressed.bytes;
 }
 
 /** True for a name an artifact may have: letters, digits, `.`, `_`, `-`, at most 128 of them, not `.` and not `..`. */

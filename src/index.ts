@@ -35,6 +35,7 @@ export type {
   BundleSizes,
   ByteRange,
   Companion,
+  CompressedForm,
   Context,
   ImageFacts,
   ImageReference,

@@ -6,6 +6,7 @@ import type {
   Artifacts,
   BaseImageSource,
   Bundle,
+  CompressedForm,
   ImageFacts,
   PinnedArtifact,
   PinnedArtifacts,
@@ -20,7 +21,7 @@ export function lockedFrom({ facts, artifacts }: ResolvedImage, bundle: Bundle):
   const { preset, bundleId, ciVersion, firecrackerVersion, rootfsType, rootfsIsReadOnly, bootArgs, trust } = facts;
   const { checksums, sizes } = bundle;
   const entry = (artifact: Artifact, sha256: string, bytes: number): LockedArtifact => {
-    const { fileName, url, etag, modifiedAt } = artifact;
+    const { fileName, url, etag, modifiedAt, compressed } = artifact;
     return {
       fileName,
       bytes,
@@ -28,6 +29,9 @@ export function lockedFrom({ facts, artifacts }: ResolvedImage, bundle: Bundle):
       ...(url === undefined ? {} : { url }),
       ...(etag === undefined ? {} : { etag }),
       ...(modifiedAt === undefined ? {} : { modifiedAt }),
+      ...(url === undefined || compressed?.sha256 === undefined
+        ? {}
+        : { compressed: { ...compressed, sha256: compressed.sha256 } }),
     };
   };
   const { initrdSha256, kernelSha256, rootfsSha256 } = checksums;
@@ -73,13 +77,16 @@ export function pinnedImage(locked: LockedImage, reference: string, arch: Arch, 
 /** The artifacts of a locked image as a source may open them again; `undefined` when one has no address. */
 export function pinnedArtifacts({ artifacts }: LockedImage): PinnedArtifacts | undefined {
   const pinned = (entry: LockedArtifact): PinnedArtifact | undefined => {
-    const { url, etag, modifiedAt, ...known } = entry;
+    const { fileName, bytes, sha256, url, etag, modifiedAt, compressed } = entry;
     if (url === undefined) return undefined;
     return {
-      ...known,
+      fileName,
+      bytes,
+      sha256,
       url,
       ...(etag === undefined ? {} : { etag }),
       ...(modifiedAt === undefined ? {} : { modifiedAt }),
+      ...(compressed === undefined ? {} : { compressed: formOf(compressed) }),
     };
   };
   const [kernel, rootfs] = [pinned(artifacts.kernel), pinned(artifacts.rootfs)];
@@ -88,6 +95,10 @@ export function pinnedArtifacts({ artifacts }: LockedImage): PinnedArtifacts | u
     return undefined;
   }
   return { kernel, rootfs, ...(initrd === undefined ? {} : { initrd }) };
+}
+
+function formOf({ format, sha256, bytes }: NonNullable<LockedArtifact['compressed']>): CompressedForm {
+  return { format, sha256, ...(bytes === undefined ? {} : { bytes }) };
 }
 
 /** Artifacts for looking into the cache alone: what they must be, and no way to get them. */

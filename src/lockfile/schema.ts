@@ -1,5 +1,13 @@
 import { z } from 'zod';
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
+
+const compressed = z.object({
+  format: z.enum(['zstd', 'gzip', 'xz']),
+  sha256: sha256.describe('Of the file at url'),
+  bytes: z.int().min(0).optional().describe('Size of the file at url'),
+});
+
 const artifact = z.object({
   fileName: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/, 'must be a plain name'),
   url: z
@@ -8,9 +16,10 @@ const artifact = z.object({
     .optional()
     .describe('Where it was fetched from; absent for what is made on a machine'),
   bytes: z.int().min(0),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
+  sha256,
   etag: z.string().max(300).optional().describe('What the server called this content, quotes included'),
   modifiedAt: z.string().max(40).optional().describe('When it was last changed there, ISO 8601'),
+  compressed: compressed.optional().describe('How it lies at url, where that is not as it is stored'),
 });
 
 const image = z.object({

@@ -1,4 +1,4 @@
-import type { Arch, ArtifactRole, ResolvedImage, Trust } from '../image.ts';
+import type { Arch, ArtifactRole, CompressedForm, ResolvedImage, Trust } from '../image.ts';
 
 /** What would be fetched for a reference, and why: nothing was. */
 export interface Resolution {
@@ -21,6 +21,8 @@ export interface ResolvedArtifact {
   readonly bytes?: number;
   readonly sha256?: string;
   readonly etag?: string;
+  /** How it lies at `url`, where that is not as it is stored. */
+  readonly compressed?: CompressedForm;
 }
 
 /** What `ensureBaseImage` would do now. */
@@ -52,7 +54,7 @@ export function resolutionOf({ facts, artifacts, why = [] }: ResolvedImage): Res
     artifacts: ROLES.flatMap((role) => {
       const artifact = artifacts[role];
       if (artifact === undefined) return [];
-      const { fileName, url, bytes, sha256, etag } = artifact;
+      const { fileName, url, bytes, sha256, etag, compressed } = artifact;
       return [
         {
           role,
@@ -61,6 +63,7 @@ export function resolutionOf({ facts, artifacts, why = [] }: ResolvedImage): Res
           ...(bytes === undefined ? {} : { bytes }),
           ...(sha256 === undefined ? {} : { sha256 }),
           ...(etag === undefined ? {} : { etag }),
+          ...(compressed === undefined ? {} : { compressed }),
         },
       ];
     }),

@@ -28,8 +28,8 @@ export function createSource(settings: SourceSettings): ImageSource {
     asksEveryTime: true,
     resolvesOffline: (locator) => !isUrl(locator),
     reopen: ({ kernel, rootfs, initrd }) => {
-      const again = ({ fileName, url, bytes, sha256 }: PinnedArtifact): Artifact =>
-        remoteArtifact(fileName, url, { url, sha256, sizeBytes: bytes }, network);
+      const again = (pinned: PinnedArtifact): Artifact =>
+        remoteArtifact(pinned.fileName, pinned.url, manifestOf(pinned), network);
       const artifacts = { kernel: again(kernel), rootfs: again(rootfs) };
       return { artifacts: initrd === undefined ? artifacts : { ...artifacts, initrd: again(initrd) } };
     },
@@ -37,6 +37,14 @@ export function createSource(settings: SourceSettings): ImageSource {
       return await resolvedImage(locator, await readManifest(locator, network, request));
     },
   };
+}
+
+/** What a manifest would say of a file that is known from before. */
+function manifestOf({ url, sha256, bytes, compressed }: PinnedArtifact): ArtifactManifest {
+  const plain = { url, sha256, sizeBytes: bytes };
+  if (compressed === undefined) return plain;
+  const { bytes: sizeBytes, ...form } = compressed;
+  return { ...plain, compressed: { ...form, sizeBytes } };
 }
 
 interface Located {

@@ -1,6 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Artifact, ArtifactRole, Bundle, Context, ResolvedImage } from '../image.ts';
+import {
+  transferBytes,
+  type Artifact,
+  type ArtifactRole,
+  type Bundle,
+  type Context,
+  type ResolvedImage,
+} from '../image.ts';
 import type { Blobs, Content } from './blobs.ts';
 import { artifactsOf } from './bundle-key.ts';
 import { ContentMaker } from './content-maker.ts';
@@ -71,7 +78,7 @@ export class BundleMaker {
     const recorded = await this.#recordedFor(artifacts);
     let bytes: number | undefined = 0;
     for (const artifact of artifacts) {
-      const missing = await this.#missingBytes(artifact, recorded);
+      const missing = await this.#missingBytes(artifact, transferBytes(artifact), recorded);
       bytes = bytes === undefined || missing === undefined ? undefined : bytes + missing;
     }
     return bytes;
@@ -83,7 +90,8 @@ export class BundleMaker {
     const recorded = attempt.replace ? new Map<string, string>() : await this.#recordedFor(wanted);
     let neededBytes = 0;
     for (const artifact of wanted) {
-      neededBytes += (attempt.replace ? artifact.bytes : await this.#missingBytes(artifact, recorded)) ?? 0;
+      neededBytes +=
+        (attempt.replace ? artifact.bytes : await this.#missingBytes(artifact, artifact.bytes, recorded)) ?? 0;
     }
     await ensureSpace(this.#layout.root, neededBytes);
 
@@ -112,10 +120,15 @@ export class BundleMaker {
   }
 
   /** How many bytes of it are to be fetched; `undefined` when its source does not say. */
-  async #missingBytes(artifact: Artifact, recorded: ReadonlyMap<string, string>): Promise<number | undefined> {
+  /** How many of `bytes` of an artifact are not here; `undefined` when nobody said how many there are. */
+  async #missingBytes(
+    artifact: Artifact,
+    bytes: number | undefined,
+    recorded: ReadonlyMap<string, string>,
+  ): Promise<number | undefined> {
     const sha256 = artifact.sha256?.toLowerCase() ?? recorded.get(artifact.identity);
     if (sha256 !== undefined && (await this.#blobs.has(sha256))) return 0;
-    return artifact.bytes === undefined ? undefined : artifact.bytes - (await this.#contents.keptBytes(artifact));
+    return bytes === undefined ? undefined : Math.max(0, bytes - (await this.#contents.keptBytes(artifact)));
   }
 
   #recordedFor(artifacts: readonly Artifact[]): Promise<ReadonlyMap<string, string>> {

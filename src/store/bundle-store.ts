@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { SmartVMError } from '../errors.ts';
-import type { Arch, Bundle, Context, ImageFacts, ResolvedImage } from '../image.ts';
+import { transferBytes, type Arch, type Bundle, type Context, type ImageFacts, type ResolvedImage } from '../image.ts';
 import { Blobs } from './blobs.ts';
 import { artifactsOf, bundleDirName } from './bundle-key.ts';
 import { BundleMaker } from './bundle-maker.ts';
@@ -259,7 +259,7 @@ function saysTheSame(bundle: Bundle, { facts, artifacts }: ResolvedImage): boole
 }
 
 function sizeOf(image: ResolvedImage): number | undefined {
-  const sizes = artifactsOf(image.artifacts).map(([, { bytes }]) => bytes);
+  const sizes = artifactsOf(image.artifacts).map(([, artifact]) => transferBytes(artifact));
   return sizes.reduce<number | undefined>(
     (sum, bytes) => (sum === undefined || bytes === undefined ? undefined : sum + bytes),
     0,

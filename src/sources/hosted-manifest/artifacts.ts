@@ -2,9 +2,11 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { SmartVMError, messageOf } from '../../errors.ts';
-import type { Artifact, ArtifactStream, ByteRange, Context } from '../../image.ts';
+import type { Artifact, ArtifactStream, ByteRange, CompressedForm, Context } from '../../image.ts';
+import { shown } from '../../transfer/address.ts';
 import type { Network } from '../../transfer/network.ts';
 import { remoteOpener } from '../../transfer/transfer.ts';
+import { unpackingOpener } from '../../unpack/unpack.ts';
 import type { ArtifactManifest } from './schema.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -13,15 +15,17 @@ const CHUNK_BYTES = 1024 * 1024;
 export function remoteArtifact(
   fileName: string,
   url: string,
-  { sha256, sizeBytes }: ArtifactManifest,
+  { sha256, sizeBytes, compressed }: ArtifactManifest,
   network: Network,
 ): Artifact {
+  const form = compressed && formOf(compressed);
+  const plain = { bytes: sizeBytes, sha256: sha256?.toLowerCase() };
   return {
     fileName,
     identity: JSON.stringify(['url', url, sha256?.toLowerCase()]),
     ...promised(sha256, sizeBytes),
     url,
-    open: remoteOpener({ url, bytes: sizeBytes, sha256: sha256?.toLowerCase() }, network),
+    ...unpacked(shown(url), remoteOpener({ url, ...(form ?? plain) }, network), form, sizeBytes),
   };
 }
 
@@ -34,7 +38,7 @@ export function remoteArtifact(
 export async function localArtifact(
   fileName: string,
   field: string,
-  { path = '', sha256, sizeBytes }: ArtifactManifest,
+  { path = '', sha256, sizeBytes, compressed }: ArtifactManifest,
   manifestDir: string,
 ): Promise<{ readonly artifact: Artifact; readonly sourcePath: string }> {
   const sourcePath = resolve(manifestDir, path);
@@ -43,19 +47,41 @@ export async function localArtifact(
   }
   const handle = await openRegular(field, sourcePath);
   const seen = await handle.stat({ bigint: true }).finally(() => handle.close());
-  if (sizeBytes !== undefined && seen.size !== BigInt(sizeBytes)) {
-    throw badPath(field, path, `is ${seen.size} bytes, and sizeBytes says ${sizeBytes}`);
+  const said = compressed === undefined ? sizeBytes : compressed.sizeBytes;
+  if (said !== undefined && seen.size !== BigInt(said)) {
+    const says = compressed === undefined ? 'sizeBytes' : 'compressed.sizeBytes';
+    throw badPath(field, path, `is ${seen.size} bytes, and ${says} says ${said}`);
   }
   const identity = identityOf(sourcePath, seen);
+  const bytes = Number(seen.size);
+  const form = compressed && { ...formOf(compressed), bytes };
+  const open: Artifact['open'] = (context, range) =>
+    Promise.resolve(streamOf({ field, path: sourcePath, identity }, context, range));
   return {
     sourcePath,
     artifact: {
       fileName,
-      identity,
-      ...promised(sha256, Number(seen.size)),
-      open: (context, range) => Promise.resolve(streamOf({ field, path: sourcePath, identity }, context, range)),
+      // The same file as it is, and what is packed in it, are two contents.
+      identity: form === undefined ? identity : JSON.stringify(['unpacked', form.format, identity]),
+      ...promised(sha256, form === undefined ? bytes : sizeBytes),
+      ...unpacked(sourcePath, open, form, sizeBytes),
     },
   };
+}
+
+/** How a file is opened that `open` opens as it lies there; `form` is absent when it is stored like that. */
+function unpacked(
+  name: string,
+  open: Artifact['open'],
+  form: CompressedForm | undefined,
+  plainBytes = 0,
+): Pick<Artifact, 'compressed' | 'open'> {
+  if (form === undefined) return { open };
+  return { compressed: form, open: unpackingOpener(open, { name, form, plainBytes }) };
+}
+
+function formOf({ format, sha256, sizeBytes }: NonNullable<ArtifactManifest['compressed']>): CompressedForm {
+  return { format, ...promised(sha256, sizeBytes) };
 }
 
 interface LocalFile {

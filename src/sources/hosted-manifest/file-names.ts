@@ -27,8 +27,9 @@ export function fileNamesOf(manifest: HostedManifest): Readonly<Record<ArtifactR
 }
 
 function derived(role: ArtifactRole, manifest: HostedManifest): string {
-  const { url, path } = manifest[role] ?? {};
-  const segment = lastSegment(url ?? path ?? '');
+  const { url, path, compressed } = manifest[role] ?? {};
+  const last = lastSegment(url ?? path ?? '');
+  const segment = compressed === undefined ? last : last.replace(/\.(?:zst|gz|xz)$/i, '');
   if (segment !== '') return toPlainName(segment);
   return { kernel: 'vmlinux', rootfs: `rootfs.${manifest.rootfsType}`, initrd: 'initrd' }[role];
 }

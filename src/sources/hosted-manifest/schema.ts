@@ -11,6 +11,15 @@ const always = {
   when: ({ value }: { readonly value: unknown }): boolean => typeof value === 'object' && value !== null,
 };
 
+const sha256 = z.string().regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits');
+const sizeBytes = z.int('must be an integer').min(0, 'must not be negative');
+
+const compressed = z.object({
+  format: z.enum(['zstd', 'gzip', 'xz'], 'must be zstd, gzip or xz'),
+  sha256: sha256.optional().describe('SHA-256 of the file as it lies there; needed with url'),
+  sizeBytes: sizeBytes.optional().describe('Exact size of the file as it lies there'),
+});
+
 const artifact = z
   .object({
     url: z.string().min(1).max(8192).optional().describe('Where the file is: a whole https: address'),
@@ -27,13 +36,16 @@ const artifact = z
       .regex(PLAIN_NAME, 'must be a plain name: letters, digits, ".", "_", "-", at most 128')
       .regex(NOT_THE_RECORD, 'must not be manifest.json, which is the record of the bundle')
       .optional()
-      .describe('Name of the file in the bundle; default: the last part of url or path'),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits')
+      .describe(
+        'Name of the file in the bundle; default: the last part of url or path, without .zst, .gz or .xz when it is compressed',
+      ),
+    sha256: sha256.optional().describe('SHA-256 of the file as it is stored; needed with url'),
+    sizeBytes: sizeBytes
       .optional()
-      .describe('SHA-256 of the file; needed with url'),
-    sizeBytes: z.int('must be an integer').min(0, 'must not be negative').optional().describe('Exact size of the file'),
+      .describe('Exact size of the file as it is stored; needed with compressed, where no more than this is unpacked'),
+    compressed: compressed
+      .optional()
+      .describe('How the file lies there when it is to be unpacked; without it, it is stored as it is'),
   })
   .refine(({ url, path }) => url !== undefined || path !== undefined, { error: 'needs url or path', ...always })
   .refine(({ url, path }) => url === undefined || path === undefined, {
@@ -44,11 +56,28 @@ const artifact = z
     error: 'with url requires sha256',
     ...always,
   })
+  .refine(({ compressed, sizeBytes }) => compressed === undefined || sizeBytes !== undefined, {
+    error: 'with compressed requires sizeBytes, the size of the plain file',
+    ...always,
+  })
+  .refine(
+    ({ url, compressed }) =>
+      url === undefined || compressed === undefined || fieldOf(compressed, 'sha256') !== undefined,
+    {
+      error: 'with url and compressed requires compressed.sha256, the digest of the file at url',
+      ...always,
+    },
+  )
   .meta({
     anyOf: [
-      { required: ['url', 'sha256'], not: { required: ['path'] } },
+      {
+        required: ['url', 'sha256'],
+        not: { required: ['path'] },
+        properties: { compressed: { required: ['sha256'] } },
+      },
       { required: ['path'], not: { required: ['url'] } },
     ],
+    dependentRequired: { compressed: ['sizeBytes'] },
   });
 
 /** Hosted manifests, version 1. Fields that are not named here are ignored. */
