@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 import { lockFile } from '../src/lockfile/schema.ts';
 import { hostedManifest } from '../src/sources/hosted-manifest/schema.ts';
 

@@ -46,13 +46,14 @@ export type {
   ProgressEvent,
   ResolveRequest,
   ResolvedImage,
+  Reopened,
   RootfsType,
   Selection,
   TargetVmm,
   Trust,
 } from './image.ts';
 export type { SourceSettings, TransferLimits, TransferSettings } from './settings.ts';
-export type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/schema.ts';
+export type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/manifest.ts';
 export type {
   IBaseImageArtifactManifest,
   IBaseImageBundle,

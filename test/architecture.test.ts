@@ -17,7 +17,8 @@ const RULES: readonly { readonly from: RegExp; readonly may: readonly RegExp[]; 
   { from: /^store\//, may: [/^(?:image|errors)\.ts$/, /^store\//] },
   { from: /^vmm\//, may: [/^(?:image|errors)\.ts$/, /^vmm\//, /^compat\//] },
   { from: /^cli\//, may: [/^index\.ts$/, /^cli\//] },
-  { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference|settings)\.ts$/] },
+  { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference|settings|source-files)\.ts$/] },
+  { from: /^source-files\.ts$/, may: [] },
   { from: /^compare\.ts$/, may: [/^(?:image|errors)\.ts$/, /^compat\//] },
   { from: /^lockfile\//, may: [/^(?:image|errors)\.ts$/, /^lockfile\//] },
   {

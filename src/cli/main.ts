@@ -46,5 +46,7 @@ process.stderr.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), shell);
-setTimeout(() => process.exit(), GRACE_MS).unref();
+void runProgram(process.argv.slice(2), shell).then((exitCode) => {
+  process.exitCode = exitCode;
+  setTimeout(() => process.exit(), GRACE_MS).unref();
+});

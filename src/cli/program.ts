@@ -1,19 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { readArguments } from './command-arguments.ts';
+import { ensure } from './commands/ensure.ts';
+import { list } from './commands/list.ts';
 import type { FailureStyle } from './failure.ts';
 import { Interruption, type Shell } from './shell.ts';
 import { UsageError } from './usage-error.ts';
 import type { Verb } from './verb.ts';
 import { createWords } from './words.ts';
 
-/** Every verb, loaded when it is called. */
+/** Every verb; all but those whose speed is felt are loaded when they are called. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
-  ensure: async () => (await import('./commands/ensure.ts')).ensure,
+  ensure: () => Promise.resolve(ensure),
   resolve: async () => (await import('./commands/resolve.ts')).resolve,
   lock: async () => (await import('./commands/lock.ts')).lock,
   diff: async () => (await import('./commands/diff.ts')).diff,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   boot: async () => (await import('./commands/boot.ts')).boot,
-  list: async () => (await import('./commands/list.ts')).list,
+  list: () => Promise.resolve(list),
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   verify: async () => (await import('./commands/verify.ts')).verify,
   remove: async () => (await import('./commands/remove.ts')).remove,
@@ -111,7 +115,6 @@ function columnsOf({ stdout }: Shell): number {
 }
 
 async function ownVersion(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const about: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  const about: unknown = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'));
   return typeof about === 'object' && about !== null && 'version' in about ? String(about.version) : 'unknown';
 }

@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import type { LockFile, LockedArtifact, LockedImage } from './lock.ts';
 
 const artifact = z.object({
   fileName: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/, 'must be a plain name'),
@@ -40,6 +41,12 @@ export const lockFile = z.object({
   ),
 });
 
-export type LockFile = z.infer<typeof lockFile>;
-export type LockedImage = z.infer<typeof image>;
-export type LockedArtifact = z.infer<typeof artifact>;
+// Does not compile when the interfaces and the schemas do not say the same.
+type Same<A, B> = [A, Required<A>] extends [B, Required<B>]
+  ? [B, Required<B>] extends [A, Required<A>]
+    ? true
+    : never
+  : never;
+true satisfies Same<LockFile, z.infer<typeof lockFile>>;
+true satisfies Same<LockedImage, z.infer<typeof image>>;
+true satisfies Same<LockedArtifact, z.infer<typeof artifact>>;

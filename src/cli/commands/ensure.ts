@@ -1,7 +1,8 @@
 import { formatPaths, formatShell } from '../bundle-text.ts';
 import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
-import { COMMON_FLAGS, FETCH_FLAGS, isForced, managerFor } from '../common-flags.ts';
+import { COMMON_FLAGS, FETCH_FLAGS, isForced } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { formatEnsurePlan } from '../resolution-text.ts';
 import type { Verb } from '../verb.ts';
 

@@ -1,8 +1,9 @@
 import type { LockChange } from '../../index.ts';
 import { SELECTION_FLAGS, choicesOf } from '../choice-flags.ts';
-import { ASKING_FLAGS, COMMON_FLAGS, LOCK_FILE_NAME, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS, LOCK_FILE_NAME } from '../common-flags.ts';
 import { formatDifference } from '../difference-text.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import type { Verb } from '../verb.ts';
 

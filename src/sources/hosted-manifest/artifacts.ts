@@ -5,7 +5,7 @@ import { SmartVMError, messageOf } from '../../errors.ts';
 import type { Artifact, ByteRange, Context } from '../../image.ts';
 import type { Network } from '../../transfer/network.ts';
 import { openStream } from '../../transfer/transfer.ts';
-import type { ArtifactManifest } from './schema.ts';
+import type { ArtifactManifest } from './manifest.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 
