@@ -35,12 +35,12 @@ export async function runProgram(argv: readonly string[], shell: Shell): Promise
 }
 
 /** Says what went wrong, unless the user was the one who ended it. */
-async function report(error: unknown, style: FailureStyle, { signal, stderr }: Shell): Promise<number> {
-  const reason: unknown = signal.reason;
+async function report(error: unknown, style: FailureStyle, shell: Shell): Promise<number> {
+  const reason: unknown = shell.signal.reason;
   if (reason instanceof Interruption) return reason.exitCode;
   const { describeFailure } = await import('./failure.ts');
   const { exitCode, text } = describeFailure(error, style);
-  stderr.write(text);
+  shell.stderr.write(text);
   return exitCode;
 }
 
@@ -67,7 +67,14 @@ async function runVerb(verb: Verb, argv: readonly string[], shell: Shell): Promi
   if (args.has('help')) return await printVerbHelp(verb, shell);
   const style = { json: args.has('json'), verbose: args.has('verbose') };
   const silent = style.json || args.has('quiet');
-  const words = createWords({ stderr: shell.stderr, env: shell.env, silent, verbose: style.verbose });
+  const words = createWords({
+    get stderr() {
+      return shell.stderr;
+    },
+    env: shell.env,
+    silent,
+    verbose: style.verbose,
+  });
   const onAbort = (): void => words.say('Interrupted: cleaning up. Once more leaves at once.');
   shell.signal.addEventListener('abort', onAbort, { once: true });
   try {

@@ -22,7 +22,8 @@ export interface WordsOptions {
 }
 
 /** Bars on a terminal, sparse lines elsewhere and in CI, nothing when silent. */
-export function createWords({ stderr, env, silent, verbose }: WordsOptions): Words {
+export function createWords(options: WordsOptions): Words {
+  const { env, silent, verbose } = options;
   if (silent) {
     const nothing = (): void => undefined;
     return { logger: { warn: nothing, info: nothing }, onProgress: nothing, say: nothing, end: nothing };
@@ -33,7 +34,7 @@ export function createWords({ stderr, env, silent, verbose }: WordsOptions): Wor
   /** What shows transfers is loaded with the first of them: a hit has none. */
   async function load(): Promise<void> {
     const { loadProgress } = await import('./progress.ts');
-    const loaded = await loadProgress(stderr, env);
+    const loaded = await loadProgress(options.stderr, env);
     if (ended) return;
     progress = loaded;
     for (const news of waiting ?? []) progress.transfer(news);
@@ -49,7 +50,7 @@ export function createWords({ stderr, env, silent, verbose }: WordsOptions): Wor
     }
   };
   const say = (text: string): void => {
-    if (progress === undefined) stderr.write(`${plainLines(text)}\n`);
+    if (progress === undefined) options.stderr.write(`${plainLines(text)}\n`);
     else progress.line(plainLines(text));
   };
   return {

@@ -44,13 +44,13 @@ export const ensure: Verb = {
     if (args.has('plan')) {
       const plan = await images.planBaseImage(asked);
       call.words.end();
-      shell.stdout.write(args.has('json') ? toJson(plan) : formatEnsurePlan(plan));
+      shell.print(args.has('json') ? toJson(plan) : formatEnsurePlan(plan));
       return 0;
     }
     const bundle = await images.ensureBaseImage(asked);
     call.words.end();
     const format = args.has('json') ? toJson : args.has('shell') ? formatShell : formatPaths;
-    shell.stdout.write(format(bundle));
+    shell.print(format(bundle));
     return 0;
   },
 };
