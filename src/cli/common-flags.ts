@@ -1,5 +1,6 @@
 import type { CommandArguments } from './command-arguments.ts';
 import type { Flags } from './grammar.ts';
+import { TRANSFER_FLAGS } from './transfer-flags.ts';
 
 /** Name of the lock file that is written where there is none yet. */
 export const LOCK_FILE_NAME = 'smartvm.lock';
@@ -38,6 +39,7 @@ export const FETCH_FLAGS = {
   force: { help: 'Fetch or build it again; the old one stays until the new one is whole.' },
   refresh: { help: 'The same as --force.' },
   ...ASKING_FLAGS,
+  ...TRANSFER_FLAGS,
 } satisfies Flags;
 
 /** True when the image is to be fetched or built again. */

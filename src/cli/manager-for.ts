@@ -1,5 +1,6 @@
-import { BaseImageManager, findLockFile, hostArch, type Arch } from '../index.ts';
+import { BaseImageManager, findLockFile, hostArch, readConfiguration, type Arch } from '../index.ts';
 import type { CommandArguments } from './command-arguments.ts';
+import { transferOptionsOf } from './transfer-flags.ts';
 import { parseChoice } from './units.ts';
 import type { Call } from './verb.ts';
 
@@ -10,20 +11,24 @@ interface ManagerOptions {
   readonly heedsLock?: boolean;
 }
 
-/** A manager as the flags of this call want it. What no flag says is left to the library: environment, then defaults. */
+/** A manager as the flags of this call want it. What no flag says, the environment does, then the configuration file, then the library's defaults. */
 export async function managerFor(
   { args, shell, words }: Call,
   { defaultLockFile, heedsLock = true }: ManagerOptions = {},
 ): Promise<BaseImageManager> {
+  const configured = await readConfiguration();
   const named = args.text('lock-file') ?? (await findLockFile('.')) ?? defaultLockFile;
   const lockFile = heedsLock ? named : undefined;
+  const allowHttp = args.texts('allow-http').map((origin) => args.reading('--allow-http', origin, parseOrigin));
   return new BaseImageManager({
+    ...configured,
+    ...transferOptionsOf(args, shell.env, configured),
     lockFile,
     arch: archOf(args) ?? hostArch(),
-    cacheDir: args.text('cache-dir'),
-    bucketUrl: args.text('bucket-url'),
-    releasesUrl: args.text('releases-url'),
-    allowHttp: args.texts('allow-http').map((origin) => args.reading('--allow-http', origin, parseOrigin)),
+    cacheDir: args.text('cache-dir') ?? configured.cacheDir,
+    bucketUrl: args.text('bucket-url') ?? configured.bucketUrl,
+    releasesUrl: args.text('releases-url') ?? configured.releasesUrl,
+    allowHttp: [...allowHttp, ...(configured.allowHttp ?? [])],
     offline: args.has('offline'),
     signal: shell.signal,
     logger: words.logger,

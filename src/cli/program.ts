@@ -5,6 +5,8 @@ import { ensure } from './commands/ensure.ts';
 import { list } from './commands/list.ts';
 import type { FailureStyle } from './failure.ts';
 import { Interruption, type Shell } from './shell.ts';
+import { PROGRESS_MODES } from './progress.ts';
+import { parseChoice } from './units.ts';
 import { UsageError } from './usage-error.ts';
 import type { Verb } from './verb.ts';
 import { createWords } from './words.ts';
@@ -65,16 +67,20 @@ async function dispatch([word, ...rest]: readonly string[], shell: Shell): Promi
 async function runVerb(verb: Verb, argv: readonly string[], shell: Shell): Promise<number> {
   const args = await readArguments(verb, argv);
   if (args.has('help')) return await printVerbHelp(verb, shell);
-  const style = { json: args.has('json'), verbose: args.has('verbose') };
-  const silent = style.json || args.has('quiet');
-  const words = createWords({
-    get stderr() {
-      return shell.stderr;
-    },
-    env: shell.env,
-    silent,
-    verbose: style.verbose,
-  });
+  const progress = args.read('progress', (text) => parseChoice(text, PROGRESS_MODES));
+  const isLined = progress === 'json';
+  const style = { json: args.has('json') || isLined, verbose: args.has('verbose'), isLined };
+  const words = isLined
+    ? (await import('./json-words.ts')).jsonWords(shell.stderr)
+    : createWords({
+        get stderr() {
+          return shell.stderr;
+        },
+        env: shell.env,
+        progress,
+        silent: style.json || args.has('quiet'),
+        verbose: style.verbose,
+      });
   const onAbort = (): void => words.say('Interrupted: cleaning up. Once more leaves at once.');
   shell.signal.addEventListener('abort', onAbort, { once: true });
   try {

@@ -5,6 +5,7 @@ import { formatDifference } from '../difference-text.ts';
 import { toJson } from '../json.ts';
 import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
+import { TRANSFER_FLAGS } from '../transfer-flags.ts';
 import type { Verb } from '../verb.ts';
 
 export const lock: Verb = {
@@ -16,6 +17,7 @@ export const lock: Verb = {
     'dry-run': { short: 'n', help: 'Show what would change, and write nothing.' },
     ...SELECTION_FLAGS,
     ...ASKING_FLAGS,
+    ...TRANSFER_FLAGS,
     ...COMMON_FLAGS,
   },
   examples: [
