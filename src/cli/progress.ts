@@ -20,12 +20,6 @@ export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean;
 export const PROGRESS_MODES = ['bars', 'lines', 'json', 'none'] as const;
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
-/** What shows transfers, loaded when there is one. Bars need a terminal: elsewhere they are lines. */
-export async function loadProgress(stream: ProgressStream, mode: ProgressMode): Promise<Progress> {
-  if (mode === 'bars' && stream.isTTY === true) return (await import('./bar-progress.ts')).barProgress(stream);
-  return (await import('./line-progress.ts')).lineProgress(stream);
-}
-
 /** Names a transfer among those of one command. */
 export function keyOf({ role, fileName }: Pick<TransferNews, 'role' | 'fileName'>): string {
   return `${role} ${fileName}`;

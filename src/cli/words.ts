@@ -38,7 +38,7 @@ export function createWords(options: WordsOptions): Words {
   };
   /** What shows transfers is loaded with the first of them: a hit has none. */
   async function load(): Promise<void> {
-    const { loadProgress } = await import('./progress.ts');
+    const { loadProgress } = await import('./load-progress.ts');
     const loaded = await loadProgress(options.stderr, mode ?? (env['CI'] ? 'lines' : 'bars'));
     if (ended) return;
     progress = loaded;

@@ -12,7 +12,8 @@ const milliseconds = z
   .min(1)
   .max(2 ** 31 - 1);
 const count = z.int('must be an integer').min(0);
-const size = z.union([z.int().min(1), z.string().regex(SIZE)], 'must be bytes, or a text like "500K", "5M" or "20G"');
+const SIZE_WORDS = 'must be bytes, or a text like "500K", "5M" or "20G"';
+const size = z.union([z.int(SIZE_WORDS).min(1, SIZE_WORDS), z.string(SIZE_WORDS).regex(SIZE, SIZE_WORDS)], SIZE_WORDS);
 
 const limits = z.strictObject({
   connectTimeoutMs: milliseconds.optional(),
