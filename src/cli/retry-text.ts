@@ -3,9 +3,10 @@ import type { RetryNews } from './progress.ts';
 
 const SMALLEST_REASON = 12;
 
-/** Who failed and how: `mirror.lan: connection reset`. */
+/** Who failed and how: `mirror.lan: connection reset`. Of an address its host says enough. */
 export function reasonOf({ source, message }: RetryNews): string {
-  return plainLine(message.includes(source) ? message : `${source}: ${message}`);
+  const words = message.replace(/\bhttps?:\/\/([^/\s]+)\S*/g, '$1');
+  return plainLine(words.includes(source) ? words : `${source}: ${words}`);
 }
 
 /** What comes of it: `again in 4 s (2 of 5)`. */

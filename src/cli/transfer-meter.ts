@@ -48,9 +48,10 @@ export class TransferMeter {
     this.#keptBytes = Math.min(resumedBytes, bytes);
     this.#endedMs = bytes === totalBytes ? (this.#endedMs ?? nowMs) : undefined;
     // What was still being written when the trouble began says nothing of its end.
-    if (this.#trouble !== undefined && nowMs >= this.#trouble.untilMs) this.#trouble = undefined;
+    const isOver = this.#trouble !== undefined && nowMs >= this.#trouble.untilMs;
+    if (isOver) this.#trouble = undefined;
     const fresh = this.#freshBytes;
-    if (fresh < before) this.#samples = [];
+    if (isOver || fresh < before) this.#samples = [];
     if (nowMs - (this.#samples.at(-1)?.atMs ?? -Infinity) >= 100) this.#samples.push({ atMs: nowMs, bytes: fresh });
     while (this.#samples.length > 2 && nowMs - (this.#samples[1]?.atMs ?? nowMs) >= WINDOW_MS) this.#samples.shift();
   }

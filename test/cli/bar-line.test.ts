@@ -102,9 +102,9 @@ test('what stands in the way is in the place of the bar: who, what, when again, 
 });
 
 test('a host that is named in what happened is not named twice, and cannot steer the terminal', () => {
-  const news = { ...RESET, message: 'Failed to reach mirror.lan: \x1b[2J' };
+  const news = { ...RESET, message: 'Failed to reach http://mirror.lan/images/x?y \x1b[2J' };
   assert.match(
     barLine({ ...half, trouble: { news, leftMs: 1 } }, 90),
-    /45% {2}Failed to reach mirror\.lan: \\u001b\[2J, again in 1 s/,
+    /45% {2}Failed to reach mirror\.lan \\u001b\[2J, again in 1 s/,
   );
 });
