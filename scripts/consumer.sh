@@ -11,6 +11,10 @@ cd "$folder"
 npm init -y >/dev/null 2>&1
 npm pkg set type=module >/dev/null
 npm install --silent --no-audit --no-fund --prefer-offline ./smartvm-*.tgz
+[ "$(ls node_modules)" = smartvm ] || {
+  echo "an installation has more than one package: $(ls node_modules)" >&2
+  exit 1
+}
 cp "$project/examples/ensure-and-boot.ts" program.ts
 mkdir -p node_modules/@types
 ln -s "$project/node_modules/@types/node" node_modules/@types/node
@@ -31,3 +35,26 @@ version=$(./node_modules/.bin/smartvm --version)
   exit 1
 }
 [ ! -e "$SMARTVM_CACHE_DIR" ] || { echo 'listing created the cache' >&2; exit 1; }
+
+# What is loaded when it is called for: a source, the schema of manifests, the network.
+printf kernel >vmlinux
+printf root >rootfs.squashfs
+cat >m.json <<'JSON'
+{
+  "schemaVersion": 1, "bundleId": "mini", "arch": "x86_64", "firecrackerVersion": "v1.9.0", "rootfsType": "squashfs",
+  "kernel": { "path": "vmlinux" }, "rootfs": { "path": "rootfs.squashfs" }
+}
+JSON
+says() {
+  local expected=$1
+  shift
+  ./node_modules/.bin/smartvm "$@" >output 2>&1 || true
+  grep -q "$expected" output || { echo "smartvm $* does not say $expected:" >&2; cat output >&2; exit 1; }
+}
+says '^bundle *mini$' ensure ./m.json --arch x86_64 --quiet
+says '^mini' list
+echo '{}' >bad.json
+says '^INVALID_BASE_IMAGE_MANIFEST: ' ensure ./bad.json --arch x86_64
+says 'ECONNREFUSED' ensure http://127.0.0.1:9/m.json
+says 'BASE_IMAGE_RESOLVE_FAILED.*ECONNREFUSED' resolve v1.15 --bucket-url http://127.0.0.1:9/bucket
+says '^INVALID_BASE_IMAGE_REFERENCE: .*"nosuch"' ensure nosuch:thing

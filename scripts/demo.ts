@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BaseImageManager, hostArch } from 'smartvm';
 import { serveBundle } from '../examples/serve-bundle.ts';
 
-const BIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
 
 await run(['ensure', 'debian']);
 const arch = hostArch();

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
+import { configuration } from '../src/configuration/schema.ts';
 import { lockFile } from '../src/lockfile/schema.ts';
 import { hostedManifest } from '../src/sources/hosted-manifest/schema.ts';
 
@@ -7,6 +8,9 @@ import { hostedManifest } from '../src/sources/hosted-manifest/schema.ts';
 export const schemaPath: string = pathOf('hosted-manifest.schema.json');
 /** Where that of lock files lies. */
 export const lockSchemaPath: string = pathOf('lock.schema.json');
+
+/** And that of configuration files. */
+export const configurationSchemaPath: string = pathOf('configuration.schema.json');
 
 /** What has to be in the one of manifests: made from the schema that they are read with. */
 export function schemaText(): string {
@@ -16,6 +20,11 @@ export function schemaText(): string {
 /** The same for lock files. */
 export function lockSchemaText(): string {
   return textOf('lock.schema.json', 'smartvm.lock, version 1', lockFile);
+}
+
+/** The same for configuration files. */
+export function configurationSchemaText(): string {
+  return textOf('configuration.schema.json', 'smartvm configuration, version 1', configuration);
 }
 
 function textOf($id: string, title: string, schema: z.ZodType): string {

@@ -20,11 +20,9 @@ if ! cmp -s package-lock.json node_modules/.installed-lock.json; then
 fi
 
 build() {
-  if [ ! -e dist/.built ] || [ -n "$(find src tsconfig*.json package.json -newer dist/.built -print -quit)" ]; then
+  if [ ! -e dist/.built ] || [ -n "$(find src scripts/*.ts tsconfig*.json package.json -newer dist/.built -print -quit)" ]; then
     say "building"
-    rm -rf dist
-    npx --no-install tsc -p tsconfig.build.json
-    chmod +x dist/cli/main.js
+    node --import tsx scripts/build.ts
     touch dist/.built
   fi
 }

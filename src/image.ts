@@ -284,6 +284,9 @@ export interface ResolveRequest extends Context {
   readonly target?: TargetVmm;
 }
 
+/** What a source gives for artifacts that it found before. */
+export type Reopened = Pick<ResolvedImage, 'artifacts' | 'companions'>;
+
 /** A place images come from. Adding one is adding a file to `sources/`, or handing an object to `BaseImageManager`. */
 export interface ImageSource {
   /** The word before the colon in a reference. */
@@ -299,12 +302,12 @@ export interface ImageSource {
    * The same files again, by where they were found, without looking anything up; nothing is asked before they are opened.
    * Absent: a locked image is resolved anew and held against the lock file.
    */
-  reopen?(pinned: PinnedArtifacts): Pick<ResolvedImage, 'artifacts' | 'companions'>;
+  reopen?(pinned: PinnedArtifacts): Reopened | Promise<Reopened>;
   /**
    * The last answer that this release was shipped with, for when nobody can be asked and the caller allows stale answers.
    * Absent, or `undefined` for this locator: there is none.
    */
-  knownGood?(locator: string, request: ResolveRequest): ResolvedImage | undefined;
+  knownGood?(locator: string, request: ResolveRequest): ResolvedImage | undefined | Promise<ResolvedImage | undefined>;
   /** What a caller may choose within its references. Absent: nothing. */
   readonly selects?: readonly (keyof Selection)[];
   /** True when this locator is resolved without the network, so that an offline call may do it. Absent: never. */

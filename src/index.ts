@@ -3,6 +3,7 @@ export type { LockBaseImagesOptions, LockChange, LockReport } from './manager/lo
 export type { ArtifactDifference, Changes, ImageDifference } from './compare.ts';
 export { diagnose, type DiagnoseOptions, type Finding } from './doctor.ts';
 export { findLockFile } from './lockfile/lock-file.ts';
+export { readConfiguration } from './configuration.ts';
 export type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
 export type { EnsurePlan, Resolution, ResolvedArtifact } from './manager/resolution.ts';
 export type { PruneEntry, PruneReport } from './store/bundle-store.ts';
@@ -47,13 +48,14 @@ export type {
   ProgressEvent,
   ResolveRequest,
   ResolvedImage,
+  Reopened,
   RootfsType,
   Selection,
   TargetVmm,
   Trust,
 } from './image.ts';
 export type { SourceSettings, TransferLimits, TransferSettings } from './settings.ts';
-export type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/schema.ts';
+export type { ArtifactManifest, CompressedManifest, HostedManifest } from './sources/hosted-manifest/manifest.ts';
 export type {
   IBaseImageArtifactManifest,
   IBaseImageBundle,

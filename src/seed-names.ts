@@ -1,6 +1,6 @@
 import type { Arch, BaseImagePreset, Bundle, RootfsType } from './image.ts';
 import type { BaseImageManagerOptions, EnsureBaseImageOptions } from './options.ts';
-import type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/schema.ts';
+import type { ArtifactManifest, HostedManifest } from './sources/hosted-manifest/manifest.ts';
 
 /** Names under which programs written for the earlier class import these types. */
 export type IBaseImageManagerOptions = BaseImageManagerOptions;

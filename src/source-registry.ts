@@ -1,14 +1,15 @@
 import { SmartVMError } from './errors.ts';
 import type { ImageSource } from './image.ts';
 import type { SourceSettings } from './settings.ts';
+import { loadSource } from './source-files.ts';
 
 interface SourceModule {
   createSource(settings: SourceSettings): ImageSource;
 }
 
 /**
- * The source of a scheme: one the caller brought along, else the file of that name in `sources/`. The folder is the
- * registry, and a source is loaded when it is asked for, not before.
+ * The source of a scheme: one the caller brought along, else the file of that name in `sources/`. A source is
+ * loaded when it is asked for, not before.
  *
  * @throws SmartVMError `INVALID_BASE_IMAGE_REFERENCE` when there is no such source.
  */
@@ -32,21 +33,10 @@ export async function sourceFor(
 
 async function load(scheme: string): Promise<SourceModule | undefined> {
   if (!/^[a-z][a-z0-9-]*$/.test(scheme)) return undefined;
-  try {
-    const module: unknown = await import(`./sources/${scheme}.ts`);
-    return isSourceModule(module) ? module : undefined;
-  } catch (error) {
-    if (isMissing(error, scheme)) return undefined;
-    throw error;
-  }
+  const module = await loadSource(scheme);
+  return isSourceModule(module) ? module : undefined;
 }
 
 function isSourceModule(module: unknown): module is SourceModule {
   return typeof module === 'object' && module !== null && 'createSource' in module;
-}
-
-/** Only the source's own file counts as missing: a dependency that is not installed is another matter. */
-function isMissing(error: unknown, scheme: string): boolean {
-  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_MODULE_NOT_FOUND') return false;
-  return new RegExp(`/sources/${scheme}\\.[jt]s['"]? imported from`).test(error.message);
 }

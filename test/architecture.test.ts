@@ -23,7 +23,9 @@ const RULES: readonly { readonly from: RegExp; readonly may: readonly RegExp[]; 
   { from: /^vmm\//, may: [/^(?:image|errors)\.ts$/, /^vmm\//, /^compat\//] },
   { from: /^cli\//, may: [/^index\.ts$/, /^cli\//] },
   { from: /^network-options\.ts$/, may: [/^(?:errors|options|settings)\.ts$/] },
-  { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference|settings)\.ts$/] },
+  { from: /^(?:options|source-registry)\.ts$/, may: [/^(?:image|errors|reference|settings|source-files)\.ts$/] },
+  { from: /^source-files\.ts$/, may: [] },
+  { from: /^configuration(?:\.ts$|\/)/, may: [/^(?:errors|options|settings)\.ts$/, /^configuration\//] },
   { from: /^compare\.ts$/, may: [/^(?:image|errors)\.ts$/, /^compat\//] },
   { from: /^lockfile\//, may: [/^(?:image|errors)\.ts$/, /^lockfile\//] },
   {

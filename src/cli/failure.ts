@@ -1,5 +1,5 @@
 import { plainLines } from './plain-text.ts';
-import { toJson } from './json.ts';
+import { toJson, toJsonLine } from './json.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface Failure {
@@ -10,18 +10,20 @@ export interface Failure {
 
 export interface FailureStyle {
   readonly json: boolean;
+  /** JSON in one line. */
+  readonly isLined?: boolean;
   /** Also the causes beneath. */
   readonly verbose: boolean;
 }
 
 /** A thrown value as words for a human, or as JSON, and its exit status. */
-export function describeFailure(error: unknown, { json, verbose }: FailureStyle): Failure {
+export function describeFailure(error: unknown, { json, isLined = false, verbose }: FailureStyle): Failure {
   const exitCode = error instanceof UsageError ? 2 : 1;
   const { code, message, hint } = facts(error);
   const causes = verbose ? causesOf(error) : [];
   if (json) {
     const described = { code, message, ...(hint === undefined ? {} : { hint }), ...(verbose ? { causes } : {}) };
-    return { exitCode, text: toJson({ error: described }) };
+    return { exitCode, text: (isLined ? toJsonLine : toJson)({ error: described }) };
   }
   const lines = [
     `${code}: ${message}`,

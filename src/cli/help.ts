@@ -25,7 +25,7 @@ export function formatVerbHelp({ name, summary, operands, flags, examples }: Ver
   });
   const width = Math.max(...lines.map(({ left }) => left.length));
   return [
-    `${summary}\n`,
+    hang('', summary, columns),
     `\nUsage: smartvm ${name} ${operands.text === '' ? '' : `${operands.text} `}[flags]\n`,
     '\nFlags:\n',
     ...lines.map(({ left, help }) => hang(`  ${left.padEnd(width)}  `, help, columns)),

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import { writeSync } from 'node:fs';
 import { runProgram } from './program.ts';
 import { Interruption, type Shell } from './shell.ts';
 
+const STDOUT = 1;
 /** How long what is still open after the command has ended may take to close. */
 const GRACE_MS = 500;
 
@@ -24,27 +26,52 @@ const shell: Shell = {
     return process.stdin;
   },
   get stdout() {
-    return process.stdout;
+    return output();
   },
   get stderr() {
-    return process.stderr;
+    return errorOutput();
   },
+  print,
   env: process.env,
   signal: controller.signal,
 };
 
+function errorOutput(): NodeJS.WriteStream {
+  if (process.stderr.listenerCount('error') === 0) {
+    process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  return process.stderr;
+}
+
+function output(): NodeJS.WriteStream {
+  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', onOutputError);
+  return process.stdout;
+}
+
+function print(text: string): void {
+  let rest = Buffer.from(text);
+  try {
+    while (rest.byteLength > 0) rest = rest.subarray(writeSync(STDOUT, rest));
+  } catch (error) {
+    // A full pipe that does not block is for the stream to wait on.
+    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') output().write(rest);
+    else onOutputError(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
 // A reader that has left (`| head -1`) ends the command as SIGPIPE would, without a word.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+function onOutputError(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') {
     controller.abort(new Interruption('a closed pipe', 141));
     return;
   }
-  process.stderr.write(`OUTPUT: failed to write to stdout: ${error.message}\n`);
+  errorOutput().write(`OUTPUT: failed to write to stdout: ${error.message}\n`);
   process.on('exit', () => (process.exitCode = 1));
-});
-process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+}
 
-process.exitCode = await runProgram(process.argv.slice(2), shell);
-setTimeout(() => process.exit(), GRACE_MS).unref();
+void runProgram(process.argv.slice(2), shell).then((exitCode) => {
+  process.exitCode = exitCode;
+  setTimeout(() => process.exit(), GRACE_MS).unref();
+});

@@ -1,19 +1,25 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { readArguments } from './command-arguments.ts';
+import { ensure } from './commands/ensure.ts';
+import { list } from './commands/list.ts';
 import type { FailureStyle } from './failure.ts';
 import { Interruption, type Shell } from './shell.ts';
+import { PROGRESS_MODES } from './progress.ts';
+import { parseChoice } from './units.ts';
 import { UsageError } from './usage-error.ts';
 import type { Verb } from './verb.ts';
 import { createWords } from './words.ts';
 
-/** Every verb, loaded when it is called. */
+/** Every verb; all but those whose speed is felt are loaded when they are called. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
-  ensure: async () => (await import('./commands/ensure.ts')).ensure,
+  ensure: () => Promise.resolve(ensure),
   resolve: async () => (await import('./commands/resolve.ts')).resolve,
   lock: async () => (await import('./commands/lock.ts')).lock,
   diff: async () => (await import('./commands/diff.ts')).diff,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   boot: async () => (await import('./commands/boot.ts')).boot,
-  list: async () => (await import('./commands/list.ts')).list,
+  list: () => Promise.resolve(list),
   inspect: async () => (await import('./commands/inspect.ts')).inspect,
   verify: async () => (await import('./commands/verify.ts')).verify,
   remove: async () => (await import('./commands/remove.ts')).remove,
@@ -31,12 +37,12 @@ export async function runProgram(argv: readonly string[], shell: Shell): Promise
 }
 
 /** Says what went wrong, unless the user was the one who ended it. */
-async function report(error: unknown, style: FailureStyle, { signal, stderr }: Shell): Promise<number> {
-  const reason: unknown = signal.reason;
+async function report(error: unknown, style: FailureStyle, shell: Shell): Promise<number> {
+  const reason: unknown = shell.signal.reason;
   if (reason instanceof Interruption) return reason.exitCode;
   const { describeFailure } = await import('./failure.ts');
   const { exitCode, text } = describeFailure(error, style);
-  stderr.write(text);
+  shell.stderr.write(text);
   return exitCode;
 }
 
@@ -61,9 +67,20 @@ async function dispatch([word, ...rest]: readonly string[], shell: Shell): Promi
 async function runVerb(verb: Verb, argv: readonly string[], shell: Shell): Promise<number> {
   const args = await readArguments(verb, argv);
   if (args.has('help')) return await printVerbHelp(verb, shell);
-  const style = { json: args.has('json'), verbose: args.has('verbose') };
-  const silent = style.json || args.has('quiet');
-  const words = createWords({ stderr: shell.stderr, env: shell.env, silent, verbose: style.verbose });
+  const progress = args.read('progress', (text) => parseChoice(text, PROGRESS_MODES));
+  const isLined = progress === 'json';
+  const style = { json: args.has('json') || isLined, verbose: args.has('verbose'), isLined };
+  const words = isLined
+    ? (await import('./json-words.ts')).jsonWords(shell.stderr)
+    : createWords({
+        get stderr() {
+          return shell.stderr;
+        },
+        env: shell.env,
+        progress,
+        silent: style.json || args.has('quiet'),
+        verbose: style.verbose,
+      });
   const onAbort = (): void => words.say('Interrupted: cleaning up. Once more leaves at once.');
   shell.signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -111,7 +128,6 @@ function columnsOf({ stdout }: Shell): number {
 }
 
 async function ownVersion(): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  const about: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  const about: unknown = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'));
   return typeof about === 'object' && about !== null && 'version' in about ? String(about.version) : 'unknown';
 }

@@ -3,6 +3,8 @@ export interface Shell {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+  /** Writes to stdout without making its stream, which costs more than finding an image does. */
+  readonly print: (text: string) => void;
   readonly env: NodeJS.ProcessEnv;
   /** Aborted with an `Interruption` when the process is asked to end. */
   readonly signal: AbortSignal;

@@ -26,6 +26,29 @@ export function parseMemory(text: string): number {
 }
 
 /**
+ * Reads a rate as curl does (`5M`, `500K`, `1.5M`, `4096`; powers of 1024) as bytes a second.
+ *
+ * @throws Error whose message says what would be right.
+ */
+export function parseRate(text: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)([KMG]?)$/i.exec(text.trim()) ?? [];
+  const bytes = number === '' ? NaN : Math.floor(Number(number) * 1024 ** ' KMG'.indexOf(unit.toUpperCase() || ' '));
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new Error('must be bytes a second, like 5M, 500K or 4096');
+}
+
+/**
+ * Reads a place where bytes may be had as well: an address, `<beginning>=<place>`, `direct` or `off`.
+ *
+ * @throws Error whose message says what would be right.
+ */
+export function parsePlace(text: string): string {
+  const isPlace = text.split(/=(?=https?:)/).every((part) => URL.canParse(part) && /^https?:\/\/[^=]*$/i.test(part));
+  if (isPlace || text === 'direct' || text === 'off') return text;
+  throw new Error('must be an address, <beginning>=<place>, direct or off, like https://mirror.example/images');
+}
+
+/**
  * Reads a whole number of at least `least`.
  *
  * @throws Error whose message says what would be right.

@@ -1,6 +1,6 @@
-import type { Logger, OnProgress } from '../index.ts';
+import type { Logger, OnProgress, ProgressEvent } from '../index.ts';
 import { plainLine, plainLines } from './plain-text.ts';
-import type { Progress, ProgressStream, TransferNews } from './progress.ts';
+import type { Progress, ProgressStream } from './progress.ts';
 
 /** Everything that is said on stderr while a command works. Text from anywhere may be handed in. */
 export interface Words {
@@ -15,41 +15,49 @@ export interface Words {
 export interface WordsOptions {
   readonly stderr: ProgressStream;
   readonly env: NodeJS.ProcessEnv;
+  /** How transfers are shown. Default: not at all when silent, else bars on a terminal, and lines elsewhere and in CI. */
+  readonly progress?: 'bars' | 'lines' | 'none' | undefined;
   /** No word but the error. */
   readonly silent: boolean;
   /** Also what the library calls information. */
   readonly verbose: boolean;
 }
 
-/** Bars on a terminal, sparse lines elsewhere and in CI, nothing when silent. */
-export function createWords({ stderr, env, silent, verbose }: WordsOptions): Words {
-  if (silent) {
-    const nothing = (): void => undefined;
-    return { logger: { warn: nothing, info: nothing }, onProgress: nothing, say: nothing, end: nothing };
-  }
+type TransferEvent = Extract<ProgressEvent, { phase: 'fetch' | 'retry' }>;
+
+/** Words for people, and what shows transfers. */
+export function createWords(options: WordsOptions): Words {
+  const { env, silent, verbose } = options;
+  const mode = options.progress ?? (silent ? 'none' : undefined);
   let progress: Progress | undefined;
   let ended = false;
-  let waiting: TransferNews[] | undefined;
+  let waiting: TransferEvent[] | undefined;
+  const show = (place: Progress, event: TransferEvent): void => {
+    if (event.phase === 'fetch') place.transfer(event);
+    else place.retry(event);
+  };
   /** What shows transfers is loaded with the first of them: a hit has none. */
   async function load(): Promise<void> {
-    const { loadProgress } = await import('./progress.ts');
-    const loaded = await loadProgress(stderr, env);
+    const { loadProgress } = await import('./load-progress.ts');
+    const loaded = await loadProgress(options.stderr, mode ?? (env['CI'] ? 'lines' : 'bars'));
     if (ended) return;
     progress = loaded;
-    for (const news of waiting ?? []) progress.transfer(news);
+    for (const event of waiting ?? []) show(progress, event);
   }
-  const transfer = (news: TransferNews): void => {
+  const transfer = (event: TransferEvent): void => {
+    if (mode === 'none') return;
     if (progress !== undefined) {
-      progress.transfer(news);
+      show(progress, event);
     } else if (waiting !== undefined) {
-      waiting.push(news);
+      waiting.push(event);
     } else {
-      waiting = [news];
+      waiting = [event];
       void load();
     }
   };
   const say = (text: string): void => {
-    if (progress === undefined) stderr.write(`${plainLines(text)}\n`);
+    if (silent) return;
+    if (progress === undefined) options.stderr.write(`${plainLines(text)}\n`);
     else progress.line(plainLines(text));
   };
   return {
@@ -60,9 +68,9 @@ export function createWords({ stderr, env, silent, verbose }: WordsOptions): Wor
       },
     },
     onProgress: (event) => {
-      if (event.phase === 'fetch') transfer(event);
+      if (event.phase === 'fetch' || event.phase === 'retry') transfer(event);
       else if (event.phase === 'step') say(plainLine(event.message));
-      else if (event.phase === 'resolve' && verbose) say(`resolving ${plainLine(event.reference)}`);
+      else if (verbose) say(`resolving ${plainLine(event.reference)}`);
     },
     say,
     end: () => {

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SmartVMError, messageOf, systemCode } from '../errors.ts';
-import type { LockFile } from './schema.ts';
+import type { LockFile } from './lock.ts';
+import { isSound } from './sound.ts';
 
 /** The name a lock file is looked for under. */
 const LOCK_FILE_NAME = 'smartvm.lock';
@@ -51,6 +52,7 @@ async function parseLockFile(text: string, path: string): Promise<LockFile> {
   if (typeof version === 'number' && version > 1) {
     throw unusable(path, `its lockVersion is ${version}, and this smartvm reads up to 1`, 'Use a newer smartvm.');
   }
+  if (isSound(value)) return value;
   const { lockFile } = await import('./schema.ts');
   const parsed = lockFile.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -12,7 +12,7 @@ import type {
   PinnedArtifacts,
   ResolvedImage,
 } from '../image.ts';
-import type { LockedArtifact, LockedImage } from './schema.ts';
+import type { LockedArtifact, LockedImage } from './lock.ts';
 
 const ROLES: readonly ArtifactRole[] = ['kernel', 'rootfs', 'initrd'];
 

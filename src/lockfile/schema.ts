@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import type { LockFile, LockedArtifact, LockedImage } from './lock.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
@@ -49,6 +50,12 @@ export const lockFile = z.object({
   ),
 });
 
-export type LockFile = z.infer<typeof lockFile>;
-export type LockedImage = z.infer<typeof image>;
-export type LockedArtifact = z.infer<typeof artifact>;
+// Does not compile when the interfaces and the schemas do not say the same.
+type Same<A, B> = [A, Required<A>] extends [B, Required<B>]
+  ? [B, Required<B>] extends [A, Required<A>]
+    ? true
+    : never
+  : never;
+true satisfies Same<LockFile, z.infer<typeof lockFile>>;
+true satisfies Same<LockedImage, z.infer<typeof image>>;
+true satisfies Same<LockedArtifact, z.infer<typeof artifact>>;

@@ -1,6 +1,6 @@
 import { SmartVMError, messageOf } from '../errors.ts';
 import type { Bundle, Context, ImageSource, ResolvedImage, Trust } from '../image.ts';
-import type { LockedImage } from '../lockfile/schema.ts';
+import type { LockedImage } from '../lockfile/lock.ts';
 import type { BundleStore } from '../store/bundle-store.ts';
 import { requireTrust, type Asked, type Freshness } from './asked.ts';
 import type { Finder } from './finder.ts';
@@ -96,7 +96,7 @@ export class Ensurer {
     const { text, arch } = asked;
     const again = pinnedArtifacts(locked);
     if (source.reopen !== undefined && again !== undefined) {
-      return pinnedImage(locked, text, arch, source.reopen(again).artifacts);
+      return pinnedImage(locked, text, arch, (await source.reopen(again)).artifacts);
     }
     return agreeing(locked, await this.#finder.resolve(source, asked, context), text, this.#lock?.path ?? '');
   }

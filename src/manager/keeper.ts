@@ -1,6 +1,6 @@
 import { SmartVMError, isAbortError, messageOf, withIntent, type SmartVMErrorCode } from '../errors.ts';
 import type { Bundle, Context, ResolvedImage } from '../image.ts';
-import type { LockedImage } from '../lockfile/schema.ts';
+import type { LockedImage } from '../lockfile/lock.ts';
 import type { BundleStore, PruneOptions } from '../store/bundle-store.ts';
 import type { Asked } from './asked.ts';
 import type { LockKeeper } from './lock-keeper.ts';

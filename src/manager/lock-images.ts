@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ImageDifference } from '../compare.ts';
 import type { Arch, Context } from '../image.ts';
-import type { LockedImage } from '../lockfile/schema.ts';
+import type { LockedImage } from '../lockfile/lock.ts';
 import type { BaseImageManagerOptions, EnsureBaseImageOptions } from '../options.ts';
 import { askedFrom, requireTrust, type Asked } from './asked.ts';
 import type { Finder } from './finder.ts';
@@ -86,7 +86,7 @@ async function relock(
   if (isDeepStrictEqual(old, locked)) return { locked, change: { change: 'unchanged' } };
   const { describeImage, differenceBetween } = await import('../compare.ts');
   const again = pinnedArtifacts(old);
-  const companions = again === undefined ? undefined : source.reopen?.(again).companions;
+  const companions = again === undefined ? undefined : (await source.reopen?.(again))?.companions;
   const before = pinnedImage(old, asked.text, asked.arch, unopenable(old));
   const difference = differenceBetween(
     await describeImage(companions === undefined ? before : { ...before, companions }, context),

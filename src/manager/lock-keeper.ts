@@ -3,7 +3,7 @@ import type { Asked } from './asked.ts';
 import { SmartVMError } from '../errors.ts';
 import type { Arch } from '../image.ts';
 import { readLockFile, writeLockFile } from '../lockfile/lock-file.ts';
-import type { LockFile, LockedImage } from '../lockfile/schema.ts';
+import type { LockFile, LockedImage } from '../lockfile/lock.ts';
 import type { EnsureBaseImageOptions } from '../options.ts';
 
 /** One image of a lock file. */

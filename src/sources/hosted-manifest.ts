@@ -15,7 +15,7 @@ import { Network } from '../transfer/network.ts';
 import { localArtifact, remoteArtifact } from './hosted-manifest/artifacts.ts';
 import { fileNamesOf } from './hosted-manifest/file-names.ts';
 import { isUrl, readManifest, type ReadManifest } from './hosted-manifest/read.ts';
-import type { ArtifactManifest } from './hosted-manifest/schema.ts';
+import type { ArtifactManifest } from './hosted-manifest/manifest.ts';
 import type { ManifestOrigin } from './hosted-manifest/usable.ts';
 
 const ROLES = ['kernel', 'rootfs', 'initrd'] as const;

@@ -27,7 +27,7 @@ export interface BinOptions {
 export function startBin(args: readonly string[], { env = {}, cwd }: BinOptions = {}): Running {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(?:SMARTVM_|CI$|XDG_)/.test(name));
   const child = spawn(process.execPath, [...BIN, ...args], {
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: { ...Object.fromEntries(inherited), SMARTVM_CONFIG: '/dev/null', ...env },
     ...(cwd === undefined ? {} : { cwd }),
   });
   let stdout = '';

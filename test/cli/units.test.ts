@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { formatAge, formatBytes, formatSeconds, parseCount, parseDuration, parseMemory } from '../../src/cli/units.ts';
+import {
+  formatAge,
+  formatBytes,
+  formatSeconds,
+  parseCount,
+  parseDuration,
+  parseMemory,
+  parsePlace,
+  parseRate,
+} from '../../src/cli/units.ts';
 
 test('a duration is a number with its unit', () => {
   const read = ['90s', '2m', '2min', '1500ms', '1.5s', '1h', ' 3s '].map(parseDuration);
@@ -21,6 +30,23 @@ test('a size of memory is a whole number of MiB with its unit', () => {
 test('a size of memory without a unit or of less than a MiB is refused', () => {
   for (const text of ['512', '', '0M', '1.5M', '64K', '-1G', '1T', '1GG', '9007199254740993M']) {
     assert.throws(() => parseMemory(text), /like 512M or 2G/, text);
+  }
+});
+
+test('a rate is bytes a second, in powers of 1024 as curl has them', () => {
+  const read = ['4096', '500K', '5M', '1.5m', '1G', ' 2k '].map(parseRate);
+  assert.deepEqual(read, [4096, 512_000, 5_242_880, 1_572_864, 2 ** 30, 2048]);
+  for (const text of ['', '0', '0.1', '-1M', '5MB', '5M/s', '1T', 'fast', '9007199254740993G']) {
+    assert.throws(() => parseRate(text), /like 5M, 500K or 4096/, text);
+  }
+});
+
+test('a place is an address, one address for another, or a word', () => {
+  for (const text of ['https://m.example/images', 'http://lan:8080', 'https://a.b/c=http://d/e', 'direct', 'off']) {
+    assert.equal(parsePlace(text), text);
+  }
+  for (const text of ['', 'mirror.lan', 'ftp://a/b', 'https://a/b=c', 'https://', 'on']) {
+    assert.throws(() => parsePlace(text), /must be an address/, text);
   }
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { runBin } from './bin.fixture.ts';
 
-const VERBS = ['ensure', 'boot', 'list', 'inspect', 'verify', 'remove', 'prune'];
+const VERBS = ['ensure', 'resolve', 'lock', 'diff', 'doctor', 'boot', 'list', 'inspect', 'verify', 'remove', 'prune'];
 
 test('--version prints the version of the package', async () => {
   const { default: about } = (await import('../../package.json', { with: { type: 'json' } })) as {
@@ -18,6 +18,16 @@ test('--help and help show an example of every verb', async () => {
   assert.equal((await runBin(['help'])).stdout, stdout);
   assert.ok(stdout.split('\n').every((line) => line.length < 80));
 });
+
+for (const verb of VERBS) {
+  test(`the help of ${verb} fits into 80 columns`, async () => {
+    const { stdout } = await runBin([verb, '--help']);
+    assert.deepEqual(
+      stdout.split('\n').filter((line) => line.length >= 80),
+      [],
+    );
+  });
+}
 
 test('the help of a verb explains its flags and shows examples', async () => {
   const { status, stdout } = await runBin(['prune', '--keep', '1', '--help']);
@@ -43,6 +53,14 @@ test('what is not understood ends with exit status 2, says what, and points to t
     [['ensure', 'a', '--arch', 'mips'], /--arch "mips": must be one of x86_64, aarch64/],
     [['ensure', 'a', '--allow-http', 'mirror'], /--allow-http "mirror": must be an origin/],
     [['ensure', 'a', '--offline', '--refresh'], /exclude each other/],
+    [['ensure', 'a', '--limit-rate', '5MB'], /--limit-rate "5MB": must be bytes a second, like 5M/],
+    [['ensure', 'a', '--connections', '0'], /--connections "0": must be a whole number of at least 1/],
+    [['ensure', 'a', '--retries', '-1'], /--retries/],
+    [['ensure', 'a', '--connect-timeout', '5'], /--connect-timeout "5": .*90s/],
+    [['ensure', 'a', '--idle-timeout', 'never'], /--idle-timeout "never": .*90s/],
+    [['ensure', 'a', '--mirror', 'lan'], /--mirror "lan": must be an address/],
+    [['ensure', 'a', '--verify', 'never'], /--verify "never": must be one of always/],
+    [['lock', 'a', '--progress', 'loud'], /--progress "loud": must be one of bars, lines, json, none/],
     [['prune', '--keep', 'all'], /--keep "all": must be a whole number/],
     [['boot', 'a', '--check', '--timeout', '90'], /--timeout "90": .*90s/],
     [['boot', 'a', '--memory', '512'], /--memory "512": .*512M/],

@@ -1,16 +1,18 @@
-import type {
-  BaseImageManager,
-  BootReceipt,
-  Bundle,
-  CheckBootOptions,
-  Machine,
-  SmartVMErrorCode,
+import {
+  SmartVMError,
+  type BaseImageManager,
+  type BootReceipt,
+  type Bundle,
+  type CheckBootOptions,
+  type Machine,
+  type SmartVMErrorCode,
 } from '../../index.ts';
 import { formatPlan } from '../boot-text.ts';
 import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
-import { COMMON_FLAGS, FETCH_FLAGS, isForced, managerFor } from '../common-flags.ts';
+import { COMMON_FLAGS, FETCH_FLAGS, isForced } from '../common-flags.ts';
 import { runConsole } from '../console.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import { formatSeconds, parseChoice, parseCount, parseDuration, parseMemory } from '../units.ts';
 import type { Call, Verb } from '../verb.ts';
@@ -57,18 +59,18 @@ export const boot: Verb = {
     const options = bootOptions(call);
 
     const bundle = await bundleFor(call, await managerFor(call));
-    const library = await import('../../index.ts');
+    const machines = await import('../machines.ts');
     if (dryRun) {
-      const plan = await library.planBoot(bundle, options);
+      const plan = await machines.planBoot(bundle, options);
       words.end();
       for (const reason of plan.why) words.say(reason);
       shell.stdout.write(args.has('json') ? toJson(plan) : formatPlan(plan));
     } else if (check) {
-      const receipt = await library.checkBoot(bundle, options);
+      const receipt = await machines.checkBoot(bundle, options);
       words.end();
       shell.stdout.write(args.has('json') ? toJson(checkFacts(receipt)) : checkLine(receipt));
     } else {
-      await attach(call, await library.boot(bundle, options), bundle);
+      await attach(call, await machines.boot(bundle, options), bundle);
     }
     return 0;
   },
@@ -82,7 +84,6 @@ async function attach({ shell, words }: Call, machine: Machine, bundle: Bundle):
   const { code, signal, left } = await runConsole(machine, shell);
   shell.signal.throwIfAborted();
   if (left || code === 0) return;
-  const { SmartVMError } = await import('../../index.ts');
   const how = code === null ? `was killed by ${String(signal)}` : `ended with exit status ${code}`;
   const said = machine.vmmTail().trim();
   const message = `Failed to run ${bundle.bundleId}: ${vmm} ${how}${said === '' ? '' : `, having said: ${said}`}`;

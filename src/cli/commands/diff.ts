@@ -1,6 +1,7 @@
-import { ASKING_FLAGS, COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS } from '../common-flags.ts';
 import { formatDifference } from '../difference-text.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import type { Verb } from '../verb.ts';
 
 export const diff: Verb = {

@@ -1,5 +1,6 @@
-import { ASKING_FLAGS, COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import type { Verb } from '../verb.ts';
 
@@ -16,7 +17,7 @@ export const doctor: Verb = {
   async run(call) {
     const { args, shell, words } = call;
     const images = await managerFor(call, { heedsLock: false });
-    const { diagnose } = await import('../../index.ts');
+    const { diagnose } = await import('../machines.ts');
     const findings = await diagnose(images, { offline: args.has('offline'), signal: shell.signal });
     words.end();
     const ok = findings.every(({ state }) => state !== 'bad');

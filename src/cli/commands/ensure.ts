@@ -1,7 +1,8 @@
 import { formatPaths, formatShell } from '../bundle-text.ts';
 import { CHOICE_FLAGS, choicesOf } from '../choice-flags.ts';
-import { COMMON_FLAGS, FETCH_FLAGS, isForced, managerFor } from '../common-flags.ts';
+import { COMMON_FLAGS, FETCH_FLAGS, isForced } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { formatEnsurePlan } from '../resolution-text.ts';
 import type { Verb } from '../verb.ts';
 
@@ -43,13 +44,13 @@ export const ensure: Verb = {
     if (args.has('plan')) {
       const plan = await images.planBaseImage(asked);
       call.words.end();
-      shell.stdout.write(args.has('json') ? toJson(plan) : formatEnsurePlan(plan));
+      shell.print(args.has('json') ? toJson(plan) : formatEnsurePlan(plan));
       return 0;
     }
     const bundle = await images.ensureBaseImage(asked);
     call.words.end();
     const format = args.has('json') ? toJson : args.has('shell') ? formatShell : formatPaths;
-    shell.stdout.write(format(bundle));
+    shell.print(format(bundle));
     return 0;
   },
 };

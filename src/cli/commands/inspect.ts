@@ -1,7 +1,8 @@
 import type { BootReceipt, Bundle, FileVerdict } from '../../index.ts';
 import { bytesOf, folderOf } from '../bundle-text.ts';
-import { ARCH_FLAG, COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { ARCH_FLAG, COMMON_FLAGS } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import { formatFields } from '../table.ts';
 import { formatAge, formatBytes, formatSeconds } from '../units.ts';
@@ -30,10 +31,10 @@ export const inspect: Verb = {
     if (others.length > 0) {
       words.say(`note: ${others.length} more of this id, ask by folder: ${others.map(folderOf).join(', ')}`);
     }
-    const library = await import('../../index.ts');
+    const machines = await import('../machines.ts');
     if (args.has('boot-args')) {
       const { bootArgs, arch, rootfsIsReadOnly } = bundle;
-      const findings = library.lintKernelArguments(bootArgs, arch, rootfsIsReadOnly);
+      const findings = machines.lintKernelArguments(bootArgs, arch, rootfsIsReadOnly);
       const lines = [bootArgs, ...findings.map((finding) => `- ${finding}`)].map((line) => `${plainLine(line)}\n`);
       shell.stdout.write(args.has('json') ? toJson({ bootArgs, findings }) : lines.join(''));
       return 0;
@@ -43,9 +44,9 @@ export const inspect: Verb = {
       return 0;
     }
     const seen: Seen = {
-      kernel: await library.recogniseKernel(bundle.kernelImagePath),
-      rootfs: await library.recogniseRootfs(bundle.rootfsPath),
-      receipts: await library.bootReceipts(bundle),
+      kernel: await machines.recogniseKernel(bundle.kernelImagePath),
+      rootfs: await machines.recogniseRootfs(bundle.rootfsPath),
+      receipts: await machines.bootReceipts(bundle),
     };
     shell.stdout.write(formatFields(factsOf(bundle, seen)));
     return 0;

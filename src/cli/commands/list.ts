@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import type { Bundle } from '../../index.ts';
 import { bytesOf } from '../bundle-text.ts';
-import { COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { COMMON_FLAGS } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import { formatTable } from '../table.ts';
 import { formatAge, formatBytes } from '../units.ts';

@@ -1,9 +1,11 @@
 import type { LockChange } from '../../index.ts';
 import { SELECTION_FLAGS, choicesOf } from '../choice-flags.ts';
-import { ASKING_FLAGS, COMMON_FLAGS, LOCK_FILE_NAME, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS, LOCK_FILE_NAME } from '../common-flags.ts';
 import { formatDifference } from '../difference-text.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
+import { TRANSFER_FLAGS } from '../transfer-flags.ts';
 import type { Verb } from '../verb.ts';
 
 export const lock: Verb = {
@@ -15,6 +17,7 @@ export const lock: Verb = {
     'dry-run': { short: 'n', help: 'Show what would change, and write nothing.' },
     ...SELECTION_FLAGS,
     ...ASKING_FLAGS,
+    ...TRANSFER_FLAGS,
     ...COMMON_FLAGS,
   },
   examples: [

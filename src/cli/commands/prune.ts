@@ -1,6 +1,7 @@
 import type { PruneEntry } from '../../index.ts';
-import { COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { COMMON_FLAGS } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import { formatBytes, parseCount, parseMemory } from '../units.ts';
 import type { Verb } from '../verb.ts';

@@ -1,7 +1,8 @@
 import { bytesOf, folderOf } from '../bundle-text.ts';
-import { ARCH_FLAG, COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { ARCH_FLAG, COMMON_FLAGS } from '../common-flags.ts';
 import { findBundles } from '../find-bundles.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { plainLine } from '../plain-text.ts';
 import { formatBytes } from '../units.ts';
 import type { Verb } from '../verb.ts';

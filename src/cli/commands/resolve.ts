@@ -1,6 +1,7 @@
 import { SELECTION_FLAGS, choicesOf } from '../choice-flags.ts';
-import { ASKING_FLAGS, COMMON_FLAGS, managerFor } from '../common-flags.ts';
+import { ASKING_FLAGS, COMMON_FLAGS } from '../common-flags.ts';
 import { toJson } from '../json.ts';
+import { managerFor } from '../manager-for.ts';
 import { formatResolution } from '../resolution-text.ts';
 import type { Verb } from '../verb.ts';
 

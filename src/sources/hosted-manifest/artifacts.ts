@@ -7,7 +7,7 @@ import { shown } from '../../transfer/address.ts';
 import type { Network } from '../../transfer/network.ts';
 import { remoteOpener } from '../../transfer/transfer.ts';
 import { unpackingOpener } from '../../unpack/unpack.ts';
-import type { ArtifactManifest } from './schema.ts';
+import type { ArtifactManifest } from './manifest.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 

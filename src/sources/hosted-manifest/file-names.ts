@@ -1,5 +1,5 @@
 import { lastSegment, toPlainName, type ArtifactRole } from '../../image.ts';
-import type { HostedManifest } from './schema.ts';
+import type { HostedManifest } from './manifest.ts';
 
 const ROLES = ['kernel', 'rootfs', 'initrd'] as const;
 const RECORD = 'manifest.json';

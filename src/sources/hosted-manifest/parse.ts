@@ -1,7 +1,8 @@
 import { SmartVMError, messageOf } from '../../errors.ts';
 import type { Arch } from '../../image.ts';
 import { duplicateKey } from './duplicate-key.ts';
-import { hostedManifest, type HostedManifest } from './schema.ts';
+import type { HostedManifest } from './manifest.ts';
+import { hostedManifest } from './schema.ts';
 import { problemsOfUse, type ManifestOrigin } from './usable.ts';
 
 const SHOWN_PROBLEMS = 20;

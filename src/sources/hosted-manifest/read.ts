@@ -7,7 +7,7 @@ import { isLoopback, shown } from '../../transfer/address.ts';
 import type { Network } from '../../transfer/network.ts';
 import { getDocument, retriesTo } from '../../transfer/transfer.ts';
 import { parseManifest } from './parse.ts';
-import type { HostedManifest } from './schema.ts';
+import type { HostedManifest } from './manifest.ts';
 import type { ManifestOrigin } from './usable.ts';
 
 /** A manifest and where it came from. */

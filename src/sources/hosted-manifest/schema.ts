@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import type { ArtifactManifest, HostedManifest } from './manifest.ts';
 
 const PLAIN_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$/;
 const BUNDLE_ID = /^(?!\.)[A-Za-z0-9._-]{1,128}$/;
@@ -116,10 +117,14 @@ export const hostedManifest = z
     ...always,
   });
 
-/** A manifest as it is written. */
-export type HostedManifest = z.input<typeof hostedManifest>;
-/** One file of a manifest as it is written. */
-export type ArtifactManifest = z.input<typeof artifact>;
+// Does not compile when the interfaces that users see and the schemas that read do not say the same.
+type Same<A, B> = [A, Required<A>] extends [B, Required<B>]
+  ? [B, Required<B>] extends [A, Required<A>]
+    ? true
+    : never
+  : never;
+true satisfies Same<HostedManifest, z.input<typeof hostedManifest>>;
+true satisfies Same<ArtifactManifest, z.input<typeof artifact>>;
 
 function sharedName(manifest: unknown): string | undefined {
   const seen = new Set<string>();
