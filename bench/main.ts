@@ -28,15 +28,17 @@ if (names[0] === 'report') {
 } else {
   const chosen = names.length === 0 ? BENCHES : names.map(benchOf);
   const programs = await compilePrograms(ROOT);
-  for (const bench of chosen) await runBench(bench, programs);
+  for (const bench of chosen) {
+    if (process.exitCode === undefined) await runBench(bench, programs);
+  }
 }
 
 async function runBench(bench: Bench, programs: string): Promise<void> {
   const loadBefore = currentLoad();
   const takenAt = new Date().toISOString();
   const lab = await Lab.open({ rounds, scale, programs });
-  const interrupted = (): void => void lab.close().finally(() => process.exit(130));
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  const interrupted = (): void => lab.interrupt();
+  process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
   try {
     const findings = await bench.run(lab);
     const machine = machineFacts(lab.dir, loadBefore);
@@ -48,6 +50,9 @@ async function runBench(bench: Bench, programs: string): Promise<void> {
     say(`${bench.name}: wrote ${path}`);
     if (isWorthKeeping(result)) say(`${bench.name}: wrote ${basename(await writeReport(ROOT))}`);
     else say(`${bench.name}: a rehearsal; kept are ${LEAST_ROUNDS} rounds or more at full size`);
+  } catch (error) {
+    if (!lab.isInterrupted) throw error;
+    process.exitCode = 130;
   } finally {
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await lab.close();

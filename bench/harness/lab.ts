@@ -29,6 +29,7 @@ export class Lab {
   readonly #programs: string;
   readonly #endings: (() => Promise<unknown>)[] = [];
   #group: number | undefined;
+  #isInterrupted = false;
 
   private constructor(dir: string, { rounds, scale, programs }: LabOptions) {
     this.dir = dir;
@@ -79,6 +80,7 @@ export class Lab {
     way: Way,
     look: (cwd: string, measured: Measured) => Promise<void> = async () => undefined,
   ): Promise<Measured> {
+    if (this.#isInterrupted) throw new Error('the bench was interrupted');
     const cwd = await this.folder('out');
     const measured = await measure(way.command, {
       cwd,
@@ -111,11 +113,22 @@ export class Lab {
     process.stderr.write(`${words}\n`);
   }
 
+  /** Ends the command that runs now, and every one that would come. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+    try {
+      if (this.#group !== undefined) process.kill(-this.#group, 'SIGTERM');
+    } catch {
+      // It has just ended by itself.
+    }
+  }
+
+  get isInterrupted(): boolean {
+    return this.#isInterrupted;
+  }
+
   /** Ends what was begun and removes the folder. */
   async close(): Promise<void> {
-    const group = this.#group;
-    this.#group = undefined;
-    if (group !== undefined) process.kill(-group, 'SIGTERM');
     for (let ending = this.#endings.pop(); ending !== undefined; ending = this.#endings.pop()) await ending();
     await rm(this.dir, { recursive: true, force: true });
   }
