@@ -22,6 +22,7 @@ export async function writeResult(root: string, result: BenchResult): Promise<st
 /** Every result that is kept. */
 export async function readResults(root: string): Promise<readonly BenchResult[]> {
   const dir = resultsDir(root);
+  await mkdir(dir, { recursive: true });
   const names = (await readdir(dir)).filter((name) => name.endsWith('.json')).sort();
   return await Promise.all(
     names.map(async (name) => JSON.parse(await readFile(join(dir, name), 'utf8')) as BenchResult),

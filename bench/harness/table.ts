@@ -16,17 +16,18 @@ export function formatResult(result: BenchResult): string {
     `\`${command}\` (${facts.join('; ')})`,
     ...result.sections.map(formatSection),
     ...(result.bounds.length === 0 ? [] : [formatBounds(result.bounds)]),
-    ...(result.notes ?? []).map((note) => `- ${note}`),
+    (result.notes ?? []).map((note) => `- ${note}`).join('\n'),
   ].join('\n\n');
 }
 
 function formatSection(section: Section): string {
   const hasProcesses = section.series.some((series) => valuesOf(series, 'cpuMs').length > 0);
-  const head = ['way', 'wall', `wall / ${section.base}`];
+  const isAlone = section.series.length === 1;
+  const head = ['way', 'wall', isAlone ? 'least–most' : `wall / ${section.base}`];
   const rows = section.series.map((series) => [
     series.name,
     time(spreadIn(section, series.name, 'wallMs').median),
-    ratio(ratioIn(section, series.name, section.base)),
+    isAlone ? range(spreadIn(section, series.name, 'wallMs')) : ratio(ratioIn(section, series.name, section.base)),
     ...(hasProcesses ? processCells(section, series) : []),
   ]);
   const all = [[...head, ...(hasProcesses ? ['CPU', `CPU / ${section.base}`, 'peak MiB'] : [])], ...rows];
@@ -61,6 +62,10 @@ function formatTable(rows: readonly (readonly string[])[]): string {
 
 function ratio({ median, least, most }: Spread): string {
   return least === most ? figures(median) : `${figures(median)} (${figures(least)}–${figures(most)})`;
+}
+
+function range({ least, most }: Spread): string {
+  return `${time(least)}–${time(most)}`;
 }
 
 function time(ms: number): string {
