@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and booting images needs, as root or through sudo. Does nothing, and asks no network,
-# when they are there.
+# Installs the Debian packages that building and booting images needs, and those that are named, as root or through sudo. Does nothing,
+# and asks no network, when they are there.
 set -euo pipefail
 
 # util-linux brings flock and setpriv; procps, strace, cpio and iproute2 are for the tests.
-packages=(ca-certificates mmdebstrap squashfs-tools qemu-system-x86 util-linux xz-utils zstd tar procps strace cpio iproute2 openssl)
+packages=(ca-certificates mmdebstrap squashfs-tools qemu-system-x86 util-linux xz-utils zstd tar procps strace cpio iproute2 openssl "$@")
 if [ "$(uname -m)" = aarch64 ]; then packages=("${packages[@]/qemu-system-x86/qemu-system-arm}"); fi
 if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then packages+=(debian-archive-keyring); fi
 # Without root, mmdebstrap works in a user namespace and needs the ranges of /etc/subuid.

@@ -31,7 +31,11 @@ const sound = (): Record<string, unknown> => ({
         bootArgs: 'console=ttyS0 ro',
         source: { type: 'firecracker-ci', prefix: 'firecracker-ci/v1.15/' },
         trust: 'first-use',
-        artifacts: { kernel: artifact('vmlinux'), rootfs: artifact('rootfs.squashfs'), initrd: artifact('initrd') },
+        artifacts: {
+          kernel: artifact('vmlinux'),
+          rootfs: { ...artifact('rootfs.ext4'), compressed: { format: 'zstd', sha256: 'c'.repeat(64), bytes: 7 } },
+          initrd: artifact('initrd'),
+        },
       },
     },
   },

@@ -1,0 +1,2 @@
+// Node itself: what every command costs that is written for it.
+export {};
