@@ -37,16 +37,16 @@ const shell: Shell = {
 };
 
 function errorOutput(): NodeJS.WriteStream {
-  if (process.stderr.listenerCount('error') === 0) {
-    process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-  }
+  if (!process.stderr.listeners('error').includes(onErrorOutputError)) process.stderr.on('error', onErrorOutputError);
   return process.stderr;
 }
 
+function onErrorOutputError(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
+
 function output(): NodeJS.WriteStream {
-  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', onOutputError);
+  if (!process.stdout.listeners('error').includes(onOutputError)) process.stdout.on('error', onOutputError);
   return process.stdout;
 }
 

@@ -4,13 +4,13 @@ import type { RetryNews } from './progress.ts';
 const SMALLEST_REASON = 12;
 
 /** Who failed and how: `mirror.lan: connection reset`. Of an address its host says enough. */
-export function reasonOf({ source, message }: RetryNews): string {
+function reasonOf({ source, message }: RetryNews): string {
   const words = message.replace(/\bhttps?:\/\/([^/\s]+)\S*/g, '$1');
   return plainLine(words.includes(source) ? words : `${source}: ${words}`);
 }
 
 /** What comes of it: `again in 4 s (2 of 5)`. */
-export function planOf({ attempt, maxAttempts }: RetryNews, leftMs: number): string {
+function planOf({ attempt, maxAttempts }: RetryNews, leftMs: number): string {
   const when = leftMs > 0 ? `again in ${Math.ceil(leftMs / 1000)} s` : 'trying again';
   return `${when} (${attempt} of ${maxAttempts})`;
 }
