@@ -109,18 +109,20 @@ test('a program says itself what it finds wrong', async () => {
   );
 });
 
-test('a program that waits for more ends when it is aborted', async () => {
+test('a program that ends well before it has read all has not unpacked it', async () => {
+  const command = { name: 'head', args: ['-c', '10'], debianPackage: 'coreutils' };
+  const reading = allOf(unpackWithCommand(command, new Source(Buffer.alloc(4 * 1024 * 1024)), undefined));
+  await assert.rejects(reading, /head ended before all was read/);
+});
+
+test('a program that does nothing any more ends when it is aborted', async () => {
   const before = here();
   const controller = new AbortController();
-  const { signal } = controller;
-  const stalled = async function* (): AsyncGenerator<Uint8Array, undefined> {
-    yield pack('xz', PLAIN).subarray(0, 60_000);
-    signal.throwIfAborted();
-    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
-    return undefined;
-  };
-  const reading = allOf(unpackWithCommand(XZ, stalled(), signal));
-  await until(() => childrenHere().length > before.children.length);
+  const plain = unpackWithCommand(XZ, new Source(bomb('xz')), controller.signal);
+  await plain.next();
+  const [pid] = childrenHere().filter((one) => !before.children.includes(one));
+  process.kill(Number(pid), 'SIGSTOP');
+  const reading = allOf(plain);
   controller.abort();
   await assert.rejects(reading, { name: 'AbortError' });
   await requireNothingSince(before);
