@@ -43,11 +43,9 @@ export class PackedBytes implements Pieces {
     return piece === undefined ? { done: true, value: undefined } : { done: false, value: piece };
   }
 
-  /** Reads what is left, and says how much that was. Rejects as `next`. */
-  async drain(): Promise<number> {
-    const before = this.#bytes;
+  /** Reads what is left. Rejects as the stream does, and with `TRANSFER_TOO_LARGE`. */
+  async drain(): Promise<void> {
     while (!this.#isOver) await this.#read();
-    return this.#bytes - before;
   }
 
   /** What is wrong with the digest of all of it; `undefined` when nothing is known to be. To be asked once, after the end. */

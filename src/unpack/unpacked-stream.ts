@@ -79,7 +79,7 @@ export class UnpackedStream implements ArtifactStream, AsyncIterableIterator<Uin
     try {
       const { done, value } = await this.#plain.next();
       if (done === true) {
-        await this.#requireAll();
+        this.#requireAll();
         this.#isOver = true;
         return undefined;
       }
@@ -94,9 +94,7 @@ export class UnpackedStream implements ArtifactStream, AsyncIterableIterator<Uin
     }
   }
 
-  async #requireAll(): Promise<void> {
-    const restBytes = await this.#bytes.drain();
-    if (restBytes > 0) throw new Error(`${restBytes} bytes lie behind its end`);
+  #requireAll(): void {
     const wrong = this.#bytes.wrongDigest();
     if (wrong !== undefined) throw wrong;
     if (this.#position < this.#packed.plainBytes) throw this.#wrongSize('TRANSFER_TRUNCATED', 'in all');

@@ -41,8 +41,9 @@ export async function* unpackWithCommand(
   try {
     yield* child.stdout as AsyncIterable<Uint8Array>;
     signal?.throwIfAborted();
-    await fed;
+    const isAllTaken = await fed;
     await ended;
+    if (!isAllTaken) throw new Error(`${command.name} ended before all was read`);
   } finally {
     child.kill('SIGKILL');
     child.stdin.destroy();
@@ -71,15 +72,16 @@ async function started(
   );
 }
 
-/** Gives it all pieces, or as many as it takes; why it takes no more it says itself. */
-async function feed(child: ChildProcessWithoutNullStreams, pieces: Pieces): Promise<void> {
+/** Gives it all pieces, or as many as it takes. False when it took no more; why, it says itself. */
+async function feed(child: ChildProcessWithoutNullStreams, pieces: Pieces): Promise<boolean> {
   const { stdin } = child;
   stdin.on('error', () => undefined);
   try {
     for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
-      if (!(await taken(stdin, next.value))) return;
+      if (!(await taken(stdin, next.value))) return false;
     }
     stdin.end();
+    return true;
   } catch (error) {
     child.kill('SIGKILL');
     throw error;

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { createSource } from '../../src/sources/hosted-manifest.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import type { SourceFixture } from './contract.ts';
 
+/** This one lies compressed. */
+const INITRD = Buffer.alloc(5000, '070701');
 const FILES: Readonly<Record<string, Buffer>> = {
   '/vmlinux': Buffer.alloc(100_000, '\x7fELF kernel'),
   '/rootfs.ext4': Buffer.alloc(300_000, 'root'),
-  '/initrd': Buffer.alloc(5000, '070701'),
+  '/initrd.gz': gzipSync(INITRD),
 };
 
 export const fixture: SourceFixture = {
@@ -33,13 +36,16 @@ export const fixture: SourceFixture = {
 };
 
 function manifest(origin: string): object {
+  const facts = (bytes: Buffer): object => ({
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sizeBytes: bytes.byteLength,
+  });
   const artifact = (path: string): object => {
     const bytes = FILES[path] ?? Buffer.alloc(0);
-    return {
-      url: `${origin}${path}`,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-      sizeBytes: bytes.byteLength,
-    };
+    const lying = { url: `${origin}${path}`, ...facts(bytes) };
+    return path.endsWith('.gz')
+      ? { ...lying, ...facts(INITRD), compressed: { format: 'gzip', ...facts(bytes) } }
+      : lying;
   };
   return {
     schemaVersion: 1,
@@ -49,6 +55,6 @@ function manifest(origin: string): object {
     rootfsType: 'ext4',
     kernel: artifact('/vmlinux'),
     rootfs: artifact('/rootfs.ext4'),
-    initrd: artifact('/initrd'),
+    initrd: artifact('/initrd.gz'),
   };
 }

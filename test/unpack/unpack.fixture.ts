@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
@@ -5,6 +6,7 @@ import type { ArtifactStream, CompressedForm } from '../../src/image.ts';
 import type { Pieces } from '../../src/unpack/feed.ts';
 import { XZ, ZSTD, unpackWithCommand } from '../../src/unpack/with-command.ts';
 import { unpackWithZlib } from '../../src/unpack/with-zlib.ts';
+import { until } from '../transfer/transfer.fixture.ts';
 import { unpackerFor, zstdInNode, type Unpacker } from '../../src/unpack/unpacker.ts';
 
 export const FORMATS = ['zstd', 'gzip', 'xz'] as const;
@@ -144,7 +146,21 @@ export function childrenHere(): string[] {
     .sort();
 }
 
-/** What this process has open. */
-export function openHere(): number {
-  return readdirSync('/proc/self/fd').length;
+interface Held {
+  readonly children: readonly string[];
+  readonly openFiles: number;
+}
+
+/** What this process holds now. */
+export function here(): Held {
+  return { children: childrenHere(), openFiles: readdirSync('/proc/self/fd').length };
+}
+
+/** Makes sure that no process is there that was not there before, and soon nothing is open; what loads tests closes files of its own. */
+export async function requireNothingSince({ children, openFiles }: Held): Promise<void> {
+  assert.deepEqual(
+    childrenHere().filter((pid) => !children.includes(pid)),
+    [],
+  );
+  await until(() => here().openFiles <= openFiles);
 }
