@@ -507,6 +507,23 @@ test('a bundle that was last hashed longer ago than the scrub interval is hashed
   assert.match((await store.verify(bundle, contextOf())).join(), /vmlinux has SHA-256/, 'verify believes no stamp');
 });
 
+test('told to verify always, a hit believes no stamp, and what is not as it was is made anew', async (t) => {
+  const { store, cacheDir, root } = await storePlace(t);
+  const bundle = await store.add(imageOf(), contextOf());
+  await chmod(bundle.rootfsPath, 0o644);
+  await writeFile(bundle.rootfsPath, 'A root file system');
+  const { size, ino, mtimeNs, ctimeNs } = await lstat(bundle.rootfsPath, { bigint: true });
+  const verifiedAt = new Date();
+  const forged = { size: `${size}`, ino: `${ino}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}`, verifiedAt };
+  await writeFile(join(root, 'stamps', `${bundle.checksums.rootfsSha256}.json`), JSON.stringify(forged));
+  assert.ok(await store.find(imageOf(), contextOf()), 'else a stamp is believed');
+  const strict = new BundleStore({ cacheDir, verify: 'always' });
+  assert.equal(await strict.find(imageOf(), contextOf()), undefined);
+  const mended = await strict.add(imageOf(), contextOf());
+  assert.equal(await readFile(mended.rootfsPath, 'utf8'), 'a root file system');
+  assert.ok(await strict.find(imageOf(), contextOf()));
+});
+
 test('keeps the good bundle when a replacement fails; a replacement that succeeds is new, and is one bundle', async (t) => {
   const { store, root } = await storePlace(t);
   const good = await store.add(imageOf(), contextOf());
