@@ -15,6 +15,7 @@ import {
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test from 'node:test';
+import type { ProgressEvent } from '../../src/image.ts';
 import { BundleStore } from '../../src/store/bundle-store.ts';
 import { contextOf, imageOf, noise, sha256Of } from '../support/images.ts';
 import { rejection, storePlace, treeOf } from './store.fixture.ts';
@@ -249,6 +250,22 @@ test('a stream is stored as it was given, in however small or large pieces that 
     assert.ok(content.equals(await readFile(bundle.kernelImagePath)), `in pieces of ${chunkBytes}`);
     assert.equal(bundle.checksums.kernelSha256, sha256Of(content));
   }
+});
+
+test('a stream that is faster than the disk waits: no more than a few MiB of it are in memory', async (t) => {
+  const { store } = await storePlace(t);
+  let [written, most] = [0, 0];
+  const onChunk = (position: number): void => {
+    most = Math.max(most, position - written);
+  };
+  const context = {
+    ...contextOf(),
+    onProgress: (event: ProgressEvent) => {
+      if (event.phase === 'fetch' && event.role === 'kernel') written = event.bytes;
+    },
+  };
+  await store.add(imageOf({ kernel: { content: noise(32 * 1024 * 1024), onChunk } }), context);
+  assert.ok(most > 0 && most <= 6 * 1024 * 1024, `${most} bytes were given and not written`);
 });
 
 test('progress counts up to the size of each file', async (t) => {

@@ -188,9 +188,10 @@ test(
     const under = ['strace', '-f', '-qq', '-o', trace, '-e', 'trace=%file'];
     assert.ok((await run(t, { cacheDir, act: 'prune-nothing' }, { under })).ok);
     const text = await readFile(trace, 'utf8');
-    const paths = [...text.matchAll(/"([^"]*)"/g)].flatMap(([, path = '']) =>
-      path.startsWith(`${cacheDir}/v1/`) ? [path.slice(cacheDir.length + 4)] : [],
-    );
+    const paths = text.split('\n').flatMap((line) => {
+      const [, path = ''] = /^\d+ +\w+\((?:AT_FDCWD, )?"([^"]*)"/.exec(line) ?? [];
+      return path.startsWith(`${cacheDir}/v1/`) ? [path.slice(cacheDir.length + 4)] : [];
+    });
     assert.deepEqual([...new Set(paths)].sort(), ['bundles', 'owner.json', 'staging', 'swept']);
     assert.doesNotMatch(text, /execve\("[^"]*flock"/);
   },
