@@ -97,6 +97,35 @@ test('a damaged file is noticed, moved aside and fetched again in the same call,
   assert.equal((await images.verifyBaseImages()).ok, true);
 });
 
+test('verify: always, on a call or on the manager, hashes what a stamp vouches for', async (t) => {
+  const { world, images } = await setUp(t);
+  const bundle = await images.ensureBaseImage({ reference: 'world' });
+  await chmod(bundle.kernelImagePath, 0o644);
+  await writeFile(bundle.kernelImagePath, 'kernel X');
+  const { size, ino, mtimeNs, ctimeNs } = await stat(bundle.kernelImagePath, { bigint: true });
+  const stamp = join(images.getCacheDir(), 'v1/stamps', `${bundle.checksums.kernelSha256}.json`);
+  const forge = async (): Promise<void> => {
+    const verifiedAt = new Date();
+    const forged = { size: `${size}`, ino: `${ino}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}`, verifiedAt };
+    await writeFile(stamp, JSON.stringify(forged));
+  };
+  await forge();
+  await images.ensureBaseImage({ reference: 'world' });
+  assert.equal(world.opened, 2, 'a stamp is believed');
+  const mended = await images.ensureBaseImage({ reference: 'world', verify: 'always' });
+  assert.equal(await readFile(mended.kernelImagePath, 'utf8'), 'kernel 1');
+  assert.equal(world.opened, 3);
+
+  const strict = await setUp(t, { verify: 'always' });
+  const [first, second] = [await strict.images.ensureBaseImage({ reference: 'world' }), strict.images];
+  const stampOf = join(strict.images.getCacheDir(), 'v1/stamps', `${first.checksums.kernelSha256}.json`);
+  const before = await readFile(stampOf, 'utf8');
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await second.ensureBaseImage({ reference: 'world' });
+  assert.notEqual(await readFile(stampOf, 'utf8'), before, 'it was hashed again');
+  assert.equal(strict.world.opened, 2);
+});
+
 test('keeps as many bundles as it was told, the last used ones, and names what went in the order of their use', async (t) => {
   const { world, images } = await setUp(t, { maxStoredBaseImages: 4 });
   const ids = ['a', 'b', 'c', 'd'];

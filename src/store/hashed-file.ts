@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { SmartVMError } from '../errors.ts';
 import { sayingSpace } from './space.ts';
+import { writing } from './store-error.ts';
 import { BLOCK_BYTES, runsOfData } from './zero-blocks.ts';
 
 /** The beginning of a file that is there already, with the hash of exactly these bytes. */
@@ -87,11 +88,12 @@ export class HashedFile {
     this.#requireSound();
   }
 
-  /** Writes all that was taken. Rejects with what a write failed with. */
+  /** Writes all that was taken, holes at the end included. Rejects with what a write failed with. */
   async flush(): Promise<void> {
     await this.settle();
     this.#requireSound();
     while (this.#queuedBytes > 0) await this.#write(this.#take(this.#queuedBytes <= GATHER_BYTES));
+    await this.extend();
   }
 
   /** Waits until nothing is under way, whatever became of it: the descriptor must not be closed under a write. */
@@ -102,7 +104,7 @@ export class HashedFile {
   /** Gives the file the length of what was written, should that end with a hole. Not to be called while something is under way. */
   async extend(): Promise<void> {
     if (this.#endOfData === this.#position) return;
-    await this.#handle.truncate(this.#position);
+    await writing(`extend ${this.#options.path}`, () => this.#handle.truncate(this.#position));
     this.#endOfData = this.#position;
   }
 

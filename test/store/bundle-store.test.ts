@@ -15,6 +15,7 @@ import {
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test from 'node:test';
+import type { ProgressEvent } from '../../src/image.ts';
 import { BundleStore } from '../../src/store/bundle-store.ts';
 import { contextOf, imageOf, noise, sha256Of } from '../support/images.ts';
 import { rejection, storePlace, treeOf } from './store.fixture.ts';
@@ -249,6 +250,22 @@ test('a stream is stored as it was given, in however small or large pieces that 
     assert.ok(content.equals(await readFile(bundle.kernelImagePath)), `in pieces of ${chunkBytes}`);
     assert.equal(bundle.checksums.kernelSha256, sha256Of(content));
   }
+});
+
+test('a stream that is faster than the disk waits: no more than a few MiB of it are in memory', async (t) => {
+  const { store } = await storePlace(t);
+  let [written, most] = [0, 0];
+  const onChunk = (position: number): void => {
+    most = Math.max(most, position - written);
+  };
+  const context = {
+    ...contextOf(),
+    onProgress: (event: ProgressEvent) => {
+      if (event.phase === 'fetch' && event.role === 'kernel') written = event.bytes;
+    },
+  };
+  await store.add(imageOf({ kernel: { content: noise(32 * 1024 * 1024), onChunk } }), context);
+  assert.ok(most > 0 && most <= 6 * 1024 * 1024, `${most} bytes were given and not written`);
 });
 
 test('progress counts up to the size of each file', async (t) => {
@@ -505,6 +522,23 @@ test('a bundle that was last hashed longer ago than the scrub interval is hashed
   assert.equal(await store.find(image, contextOf()), undefined);
   await writeFile(stamp, forged(0));
   assert.match((await store.verify(bundle, contextOf())).join(), /vmlinux has SHA-256/, 'verify believes no stamp');
+});
+
+test('told to verify always, a hit believes no stamp, and what is not as it was is made anew', async (t) => {
+  const { store, cacheDir, root } = await storePlace(t);
+  const bundle = await store.add(imageOf(), contextOf());
+  await chmod(bundle.rootfsPath, 0o644);
+  await writeFile(bundle.rootfsPath, 'A root file system');
+  const { size, ino, mtimeNs, ctimeNs } = await lstat(bundle.rootfsPath, { bigint: true });
+  const verifiedAt = new Date();
+  const forged = { size: `${size}`, ino: `${ino}`, mtimeNs: `${mtimeNs}`, ctimeNs: `${ctimeNs}`, verifiedAt };
+  await writeFile(join(root, 'stamps', `${bundle.checksums.rootfsSha256}.json`), JSON.stringify(forged));
+  assert.ok(await store.find(imageOf(), contextOf()), 'else a stamp is believed');
+  const strict = new BundleStore({ cacheDir, verify: 'always' });
+  assert.equal(await strict.find(imageOf(), contextOf()), undefined);
+  const mended = await strict.add(imageOf(), contextOf());
+  assert.equal(await readFile(mended.rootfsPath, 'utf8'), 'a root file system');
+  assert.ok(await strict.find(imageOf(), contextOf()));
 });
 
 test('keeps the good bundle when a replacement fails; a replacement that succeeds is new, and is one bundle', async (t) => {

@@ -177,6 +177,26 @@ test('a hit writes nothing but the time of its use, starts no process and reads 
   assert.doesNotMatch(await readFile(trace, 'utf8'), /execve\("[^"]*flock"/);
 });
 
+test(
+  'a prune with nothing to do looks at no bundle, no content and no mark, writes nothing and starts no process',
+  strace,
+  async (t) => {
+    const { store, dir, cacheDir } = await storePlace(t);
+    await store.add(imageOf(), contextOf());
+    await store.prune({ limit: 5 }, contextOf());
+    const trace = join(dir, 'trace');
+    const under = ['strace', '-f', '-qq', '-o', trace, '-e', 'trace=%file'];
+    assert.ok((await run(t, { cacheDir, act: 'prune-nothing' }, { under })).ok);
+    const text = await readFile(trace, 'utf8');
+    const paths = text.split('\n').flatMap((line) => {
+      const [, path = ''] = /^\d+ +\w+\((?:AT_FDCWD, )?"([^"]*)"/.exec(line) ?? [];
+      return path.startsWith(`${cacheDir}/v1/`) ? [path.slice(cacheDir.length + 4)] : [];
+    });
+    assert.deepEqual([...new Set(paths)].sort(), ['bundles', 'owner.json', 'staging', 'swept']);
+    assert.doesNotMatch(text, /execve\("[^"]*flock"/);
+  },
+);
+
 test('an unreadable record or file is an error, never a miss, and nothing is removed for it', strace, async (t) => {
   const { store, dir, cacheDir } = await storePlace(t);
   const bundle = await store.add(imageOf(), contextOf());

@@ -215,6 +215,63 @@ test('what processes that died left behind is swept: staging, content of nobody,
   assert.deepEqual(await store.verify(a, contextOf()), []);
 });
 
+test('what nobody names is looked for when something was cleared, when the mark of the last time is gone, and once a day', async (t) => {
+  const { store, root, bundles } = await withBundles(t, ['a']);
+  const swept = join(root, 'swept');
+  const orphan = join(root, 'blobs/sha256', 'ab'.repeat(32));
+  const isSwept = async (): Promise<boolean> => {
+    await writeFile(orphan, 'of nobody');
+    await store.prune({ limit: 5 }, contextOf());
+    return !(await readdir(join(root, 'blobs/sha256'))).includes(basename(orphan));
+  };
+  const hours = (count: number): Date => new Date(Date.now() + count * 60 * 60_000);
+  assert.equal(await isSwept(), true, 'never before');
+  assert.equal(await isSwept(), false, 'just now');
+  await utimes(swept, hours(-23), hours(-23));
+  assert.equal(await isSwept(), false, '23 hours ago');
+  await utimes(swept, hours(-25), hours(-25));
+  assert.equal(await isSwept(), true, '25 hours ago');
+  await utimes(swept, hours(2), hours(2));
+  assert.equal(await isSwept(), true, 'a clock was wrong');
+  await rm(swept);
+  assert.equal(await isSwept(), true);
+  assert.equal(await isSwept(), false);
+
+  // What a process that died left is cleared by the next call for that bundle; which contents it had is not known any more.
+  const dead = join(root, 'staging', `${basename(bundles[0]?.bundleDir ?? '')}.${'0'.repeat(24)}`);
+  await mkdir(dead);
+  await store.add(imageOf({ bundleId: 'a', rootfs: { content: 'root of a' } }), contextOf());
+  assert.deepEqual(await readdir(join(root, 'staging')), []);
+  assert.equal(await isSwept(), true, 'and so the next prune looks');
+  await mkdir(dead);
+  assert.equal(await isSwept(), true, 'so it does when it finds that itself');
+});
+
+test('what an artifact turned out to be is remembered as long as its content is here', async (t) => {
+  const { store, root } = await storePlace(t);
+  const kernel = { content: 'a kernel', identity: 'an address', sha256: false };
+  const bundle = await store.add(imageOf({ kernel }), contextOf());
+  const known = join(root, 'remembered', `${sha256Of('an address')}.json`);
+  const long = new Date(Date.now() - 2 * 60 * 60_000);
+  await utimes(known, long, long);
+  const prune = async (): Promise<readonly string[]> => {
+    await rm(join(root, 'swept'), { force: true });
+    await store.prune({ limit: 5 }, contextOf());
+    return await readdir(join(root, 'remembered'));
+  };
+  assert.deepEqual(await prune(), [basename(known)]);
+  await store.remove(bundle, contextOf());
+  assert.deepEqual(await prune(), []);
+});
+
+test('a prune that need not say what stays gives only what went', async (t) => {
+  const { store } = await withBundles(t, ['a', 'b', 'c']);
+  const quietly = { reportKept: false } as const;
+  assert.deepEqual(await store.prune({ limit: 3, ...quietly }, contextOf()), { removed: [], kept: [], skipped: [] });
+  assert.deepEqual(ids((await store.prune({ limit: 2, ...quietly }, contextOf())).removed), ['a']);
+  assert.deepEqual(ids((await store.prune({ limit: 9, maxBytes: 20, ...quietly }, contextOf())).removed), ['b']);
+});
+
 test('an old bundle that was moved aside when its process died is put back', async (t) => {
   const { store, root, bundles } = await withBundles(t, ['a']);
   const [a] = bundles;

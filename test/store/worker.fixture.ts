@@ -8,7 +8,7 @@ import { contextOf, imageOf, noise, type ArtifactOptions, type ImageOptions } fr
 /** What a worker is asked to do, as JSON in its first argument. It prints one line of JSON. */
 export interface Job {
   readonly cacheDir: string;
-  readonly act: 'add' | 'replace' | 'find' | 'list' | 'lease' | 'prune' | 'remove';
+  readonly act: 'add' | 'replace' | 'find' | 'list' | 'lease' | 'prune' | 'prune-nothing' | 'remove';
   readonly image?: ImageOptions;
   /** A kernel of this size; `known` says whether its size and digest are promised. */
   readonly kernelBytes?: { readonly bytes: number; readonly known: boolean };
@@ -68,6 +68,8 @@ async function act(): Promise<unknown> {
       return await store.list();
     case 'prune':
       return await store.prune({ limit: 1 }, context);
+    case 'prune-nothing':
+      return await store.prune({ limit: 5, reportKept: false }, context);
     case 'remove': {
       const bundle = await store.find(image, context);
       if (bundle !== undefined) await store.remove(bundle, context);
