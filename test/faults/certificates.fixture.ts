@@ -1,0 +1,26 @@
+import type { TestContext } from 'node:test';
+import { startAuthority, type Authority } from '../support/authority.ts';
+
+/** An authority that ends with the test; `undefined`, and the test is skipped, where there is no `openssl`. */
+export async function authorityOf(t: TestContext): Promise<Authority | undefined> {
+  try {
+    const authority = await startAuthority();
+    t.after(() => authority.close());
+    return authority;
+  } catch (error) {
+    t.skip(`no certificates can be made here: ${String(error)}`);
+    return undefined;
+  }
+}
+
+/** Sets variables of this process until the test has ended. */
+export function setEnv(t: TestContext, variables: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(variables)) {
+    const before = process.env[name];
+    process.env[name] = value;
+    t.after(() => {
+      if (before === undefined) Reflect.deleteProperty(process.env, name);
+      else process.env[name] = before;
+    });
+  }
+}
