@@ -2,7 +2,7 @@ import { SmartVMError, isAbortError, messageOf } from '../errors.ts';
 import type { TransferLimits } from '../settings.ts';
 import { shown } from './address.ts';
 import { pauseBefore } from './failure.ts';
-import { Incoming } from './incoming.ts';
+import { Incoming, type Pieces } from './incoming.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { Answer } from './request.ts';
 import { pause, type OnRetry } from './retry.ts';
@@ -34,7 +34,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   readonly #options: BodyOptions;
   readonly #limits: TransferLimits;
   #answer: Answer;
-  #incoming: Incoming;
+  #incoming: Pieces;
   #position = 0;
   #skipBytes = 0;
   #attempt = 0;
@@ -45,7 +45,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
     this.#answer = answer;
     this.#limits = answer.limits;
     this.#options = options;
-    this.#incoming = new Incoming(answer);
+    this.#incoming = answer.wide ?? new Incoming(answer);
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -125,7 +125,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
         if (rest === undefined) throw failure;
         this.#answer = rest.answer;
         this.#skipBytes = rest.skipBytes;
-        this.#incoming = new Incoming(rest.answer);
+        this.#incoming = rest.answer.wide ?? new Incoming(rest.answer);
         return;
       } catch (again) {
         signal?.throwIfAborted();

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import net, {
   isIP,
   type LookupFunction,
+  type OnReadOpts,
   type Socket,
   type SocketConstructorOpts,
   type TcpNetConnectOpts,
@@ -21,6 +22,8 @@ export interface ConnectOptions {
   readonly signal: AbortSignal | undefined;
   /** A public host that led here: no private address is connected to. */
   readonly publicHost: string | undefined;
+  /** Where the bytes of a direct connection are read to. Absent: where its stream says. */
+  readonly onread?: OnReadOpts | undefined;
 }
 
 /**
@@ -42,7 +45,13 @@ export async function connect(url: URL, options: ConnectOptions): Promise<Socket
     () => ends.abort(tooLate('connect to', url, limits.connectTimeoutMs, proxy)),
     limits.connectTimeoutMs,
   );
-  const steps: Steps = { url, signal: ends.signal, context, lookup: lookupFor(url, options.publicHost) };
+  const steps: Steps = {
+    url,
+    signal: ends.signal,
+    context,
+    lookup: lookupFor(url, options.publicHost),
+    onread: options.onread,
+  };
   try {
     return await (proxy === undefined ? direct(steps) : through(proxy, steps));
   } catch (error) {
@@ -61,13 +70,15 @@ interface Steps {
   readonly signal: AbortSignal;
   readonly context: SecureContext | undefined;
   readonly lookup: LookupFunction;
+  readonly onread: OnReadOpts | undefined;
 }
 
-async function direct({ url, signal, context, lookup }: Steps): Promise<Socket> {
+async function direct({ url, signal, context, lookup, onread }: Steps): Promise<Socket> {
   const [host, port] = [hostOf(url), portOf(url)];
+  const reading = onread === undefined ? {} : { onread };
   return url.protocol === 'https:'
-    ? await secured({ host, port, lookup, signal }, context)
-    : await plain({ host, port, lookup, signal });
+    ? await secured({ host, port, lookup, signal, ...reading }, context)
+    : await plain({ host, port, lookup, signal, ...reading });
 }
 
 async function through(proxy: Proxy, { url, signal, context, lookup }: Steps): Promise<Socket> {
@@ -85,7 +96,7 @@ async function through(proxy: Proxy, { url, signal, context, lookup }: Steps): P
   return url.protocol === 'https:' ? await secured({ host: target.host, socket, signal }, context) : socket;
 }
 
-async function plain(options: Omit<TcpNetConnectOpts & SocketConstructorOpts, 'onread'>): Promise<Socket> {
+async function plain(options: TcpNetConnectOpts & SocketConstructorOpts): Promise<Socket> {
   return await ready(net.connect({ noDelay: true, ...options }), 'connect');
 }
 

@@ -8,6 +8,8 @@ import { networkFailure, tooLate } from './connection-failure.ts';
 import type { Connections } from './connections.ts';
 import type { Network } from './network.ts';
 import { isHttpProxy, proxyAuthorization, proxyFor, shownProxy, type Proxy } from './proxy.ts';
+import type { WideBody } from './wide-body.ts';
+import { WideConnection } from './wide-connection.ts';
 
 export interface ExchangeOptions {
   readonly network: Network;
@@ -19,10 +21,12 @@ export interface ExchangeOptions {
   readonly publicHost?: string | undefined;
   /** Absent: the request has a connection of its own, which ends with it. */
   readonly connections?: Connections | undefined;
+  readonly isLarge?: boolean | undefined;
 }
 
 export interface Exchange {
   readonly body: http.IncomingMessage;
+  readonly wide: WideBody | undefined;
   /** True when what answered has an address that no public host has. What a proxy asks is taken for public, unless its address was named. */
   readonly isPrivate: boolean;
   readonly proxy: Proxy | undefined;
@@ -58,9 +62,12 @@ async function ask(
   const { network, limits, method, headers, signal, publicHost } = options;
   const isAbsolute = proxy !== undefined && isHttpProxy(proxy) && url.protocol === 'http:';
   return await new Promise((resolve, reject) => {
-    let socket: Socket | undefined;
+    let socket: Socket | WideConnection | undefined;
     let bytesBefore = 0;
     let timer: NodeJS.Timeout | undefined;
+    // A kept connection is for more than one answer, and a proxy's is not made here alone.
+    const isWide = options.isLarge === true && proxy === undefined && agent === undefined;
+    const wide = isWide ? new WideConnection() : undefined;
     // Connections come with their TLS: over each of them plain HTTP is spoken.
     const outgoing = http.request({
       method,
@@ -70,8 +77,8 @@ async function ask(
       ...(agent === undefined ? {} : { agent }),
       ...(signal === undefined ? {} : { signal }),
       createConnection: (_, callback) => {
-        connect(url, { network, limits, proxy, signal, publicHost }).then(
-          (opened) => callback(null, opened),
+        connect(url, { network, limits, proxy, signal, publicHost, onread: wide?.onread }).then(
+          (opened) => callback(null, wide?.over(opened) ?? opened),
           // Node's types ask for a stream even beside an error.
           (error: unknown) => (callback as (error: unknown) => void)(error),
         );
@@ -79,7 +86,7 @@ async function ask(
       },
     });
     // A connection of our own, or one that was used before: either way it stands when it comes.
-    outgoing.on('socket', (given: Socket) => {
+    outgoing.on('socket', (given: Socket | WideConnection) => {
       socket = given;
       bytesBefore = given.bytesRead;
       timer = setTimeout(
@@ -87,10 +94,16 @@ async function ask(
         limits.firstByteTimeoutMs,
       );
     });
+    outgoing.on('information', () => wide?.nextHead());
     outgoing.on('response', (body) => {
       clearTimeout(timer);
       const isPrivate = proxy === undefined ? isPrivateAddress(socket?.remoteAddress ?? '') : namesPrivateAddress(url);
-      resolve({ body, isPrivate, proxy });
+      const bytes = plainLength(body);
+      const taken = bytes === undefined ? undefined : wide?.takeBody(bytes, url.href, limits);
+      if (taken === undefined) wide?.passOn();
+      // It sees no end: that it was cut is known better where its bytes go.
+      else body.on('error', () => undefined);
+      resolve({ body, wide: taken, isPrivate, proxy });
     });
     outgoing.on('error', (error) => {
       clearTimeout(timer);
@@ -100,6 +113,13 @@ async function ask(
     });
     outgoing.end();
   });
+}
+
+/** How many bytes the body has where they come as they are, one after the other. */
+function plainLength({ headers, statusCode }: http.IncomingMessage): number | undefined {
+  const { 'content-length': length = '', 'transfer-encoding': encoding } = headers;
+  const isPlain = (statusCode === 200 || statusCode === 206) && encoding === undefined && /^\d{1,15}$/.test(length);
+  return isPlain ? Number(length) : undefined;
 }
 
 function isGone(error: unknown): boolean {

@@ -6,7 +6,17 @@ import type { Answer } from './request.ts';
 const AHEAD_BYTES = 1024 * 1024;
 
 /** What one connection gives of a body, piece by piece. A body that stalls or drips rejects with `TRANSFER_TIMEOUT`. */
-export class Incoming {
+export interface Pieces {
+  /** True when the server has said that this was all. */
+  readonly isComplete: boolean;
+  /** The next piece, `undefined` at the end of what the connection gave. To be asked for one at a time. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Ends the connection. */
+  destroy(): void;
+}
+
+/** A body as `node:http` gives it. */
+export class Incoming implements Pieces {
   readonly #message: IncomingMessage;
   readonly #watch: PaceWatch;
   readonly #pieces: Uint8Array[] = [];
@@ -26,12 +36,10 @@ export class Incoming {
     if (body.destroyed) this.#ended(body.errored ?? undefined);
   }
 
-  /** True when the server has said that this was all. */
   get isComplete(): boolean {
     return this.#message.complete;
   }
 
-  /** The next piece, `undefined` at the end of what the connection gave. To be asked for one at a time. */
   next(): Promise<Uint8Array | undefined> {
     const piece = this.#pieces.shift();
     if (piece !== undefined) {
@@ -44,7 +52,6 @@ export class Incoming {
     return new Promise((resolve, reject) => (this.#waiter = { resolve, reject }));
   }
 
-  /** Ends the connection. */
   destroy(): void {
     this.#watch.stop();
     this.#message.destroy();

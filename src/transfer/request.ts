@@ -7,6 +7,7 @@ import { StatusError } from './failure.ts';
 import type { TransferLimits } from '../settings.ts';
 import type { Network } from './network.ts';
 import { tryAgain, type OnRetry } from './retry.ts';
+import type { WideBody } from './wide-body.ts';
 
 export interface RequestOptions {
   readonly network: Network;
@@ -18,6 +19,8 @@ export interface RequestOptions {
   readonly method?: 'GET' | 'HEAD' | undefined;
   /** Where connections come from and go back to. Default: one for this request alone. */
   readonly connections?: Connections | undefined;
+  /** True for what may be large: then its bytes are taken past `node:http` where that can be. */
+  readonly isLarge?: boolean | undefined;
   /** Called before every pause. */
   readonly onRetry?: OnRetry | undefined;
   /** Called before every hop. */
@@ -29,6 +32,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: http.IncomingMessage;
+  /** The bytes of the body, where they do not come through `body`. */
+  readonly wide: WideBody | undefined;
   readonly finalUrl: string;
   readonly limits: TransferLimits;
 }
@@ -59,7 +64,7 @@ export async function request(address: string, options: RequestOptions): Promise
 }
 
 async function follow(address: string, options: RequestOptions, limits: TransferLimits): Promise<Answer> {
-  const { network, method = 'GET', signal, connections, onHost } = options;
+  const { network, method = 'GET', signal, connections, isLarge, onHost } = options;
   const seen = new Set<string>();
   let url = allowedUrl(address, network.settings);
   let publicHost: string | undefined;
@@ -69,12 +74,12 @@ async function follow(address: string, options: RequestOptions, limits: Transfer
     seen.add(url.href);
     onHost?.(url.host);
     const headers = await headersFor(url, options);
-    const hop = { network, limits, method, headers, signal, publicHost, connections };
-    const { body, isPrivate, proxy } = await exchange(url, hop);
+    const hop = { network, limits, method, headers, signal, publicHost, connections, isLarge };
+    const { body, wide, isPrivate, proxy } = await exchange(url, hop);
     if (!isPrivate) publicHost ??= url.host;
     const { statusCode: status = 0, headers: said } = body;
     if (status === 200 || (status === 206 && headers['range'] !== undefined)) {
-      return { status, headers: said, body, finalUrl: url.href, limits };
+      return { status, headers: said, body, wide, finalUrl: url.href, limits };
     }
     body.destroy();
     if (!REDIRECTS.includes(status)) throw new StatusError(url.href, status, said, { proxy });

@@ -42,7 +42,7 @@ export async function openStream(address: string, options: StreamOptions): Promi
   const { range } = options;
   const headers =
     range === undefined ? conditions(options) : { ...conditions(options), range: rangeHeader(range.start, range.end) };
-  const answer = await request(address, { ...options, headers });
+  const answer = await request(address, { ...options, headers, isLarge: true });
   return await orDestroyed(answer, () => received(address, answer, options));
 }
 
@@ -57,7 +57,7 @@ export async function continueStream(
 ): Promise<OpenedStream> {
   const ifRange = etag === undefined ? {} : { 'if-range': etag };
   const headers = { ...conditions(options), ...ifRange, range: rangeHeader(start, end) };
-  const answer = await request(address, { ...options, headers }).catch((error: unknown) => {
+  const answer = await request(address, { ...options, headers, isLarge: true }).catch((error: unknown) => {
     if (error instanceof StatusError && error.status === 416) return undefined;
     throw error;
   });
@@ -111,7 +111,12 @@ async function restFrom(address: string, wanted: Wanted, options: StreamOptions)
     ...(etag === undefined ? {} : { 'if-range': etag }),
     range: rangeHeader(start, end),
   };
-  const answer = await request(address, { ...options, headers, limits: { ...options.limits, retries: 0 } });
+  const answer = await request(address, {
+    ...options,
+    headers,
+    isLarge: true,
+    limits: { ...options.limits, retries: 0 },
+  });
   const isPlain = isUnencoded(answer);
   if (isPlain && isRestFrom(start, answer, totalBytes, etag)) return { answer, skipBytes: 0 };
   const isWhole = answer.status === 200 && end === undefined && isSame(answer, etag, totalBytes);
