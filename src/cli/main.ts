@@ -57,7 +57,8 @@ function print(text: string): void {
   } catch (error) {
     // A full pipe that does not block is for the stream to wait on.
     if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') output().write(rest);
-    else onOutputError(error instanceof Error ? error : new Error(String(error)));
+    // As late as a stream would say it: the command is over then.
+    else setImmediate(() => onOutputError(error instanceof Error ? error : new Error(String(error))));
   }
 }
 

@@ -47,6 +47,15 @@ test('a reader that has left is no error', async () => {
   assert.deepEqual({ stdout, stderr }, { stdout: '0\n', stderr: '' });
 });
 
+test('what a hit prints is no error either when its reader has left, and is one when it cannot be written', async (t) => {
+  const { cacheDir, image } = await workplace(t);
+  const ensure = [process.execPath, ...BIN, 'ensure', await image('printed'), '--cache-dir', cacheDir];
+  const program = 'out=$("$@") || exit; "$@" | true; echo "${PIPESTATUS[0]}"; "$@" > /dev/full; echo $?';
+  const { stdout, stderr } = await run('bash', ['-c', program, 'bash', ...ensure]);
+  assert.equal(stdout, '0\n1\n');
+  assert.match(stderr, /^kernel: .*\nrootfs: .*\nOUTPUT: failed to write to stdout: ENOSPC[^\n]*\n$/);
+});
+
 test('output that cannot be written is an error', async () => {
   const program = '"$@" --help > /dev/full; echo $?';
   const { stdout, stderr } = await run('bash', ['-c', program, 'bash', process.execPath, ...BIN]);
