@@ -234,6 +234,19 @@ for (const [rootfs, problem] of [
   });
 }
 
+test('the same file as it is, and what is packed in it, go by two identities', async (t) => {
+  const { folder, write, manifestPath } = await manifestWorld(t);
+  await writeFile(join(folder, 'r'), PACKED.gzip);
+  const source = createSource({ bucketUrl: '', releasesUrl: '', allowHttp: [] });
+  const identities = new Set<string>();
+  for (const fields of [{}, { compressed: { format: 'gzip' }, sizeBytes: PACKED.gzip.byteLength }]) {
+    await write({ rootfs: { path: 'r', ...fields } });
+    const { artifacts } = await source.resolve(manifestPath, { ...contextOf(), arch: 'x86_64' });
+    identities.add(artifacts.rootfs.identity);
+  }
+  assert.equal(identities.size, 2);
+});
+
 test('a compressed path whose size is not the promised one is refused', async (t) => {
   const { folder, ensure } = await manifestWorld(t);
   await writeFile(join(folder, 'r.gz'), PACKED.gzip);

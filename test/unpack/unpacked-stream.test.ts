@@ -110,10 +110,16 @@ for (const format of FORMATS) {
   }
 
   test(`${format}: a failure of the transfer is told as it is`, async () => {
-    const failure = new SmartVMError('the line broke', 'TRANSFER_NETWORK', { retryable: true });
-    for (const part of [packed, packed.subarray(0, 1000), packed.subarray(0, 0)]) {
-      const stream = await opened(new Source(part, 4096, failure), format, { sha256 });
-      await assert.rejects(allOf(stream), failure);
+    const failures = [
+      new SmartVMError('the line broke', 'TRANSFER_NETWORK', { retryable: true }),
+      new SmartVMError('the server does not stop', 'TRANSFER_TOO_LARGE'),
+      new Error('EIO'),
+    ];
+    for (const failure of failures) {
+      for (const part of [packed, packed.subarray(0, 1000), packed.subarray(0, 0)]) {
+        const stream = await opened(new Source(part, 4096, failure), format, { sha256 });
+        await assert.rejects(allOf(stream), failure);
+      }
     }
   });
 
