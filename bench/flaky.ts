@@ -43,7 +43,7 @@ export const flaky: Bench = {
         },
       ],
       notes: [
-        `${server.failures} of ${server.requests} requests failed. Retries: 10. Moved is what the kernel took from the server, also what a reset then threw away.`,
+        `${server.failures} of ${server.requests} requests failed. Retries: 10. Moved is all that the server handed over to be sent, also what a reset then threw away.`,
       ],
     };
   },

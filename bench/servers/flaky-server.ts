@@ -9,7 +9,7 @@ import { manifestText, type Images } from './images.ts';
 export interface FlakyServer {
   /** Every run has addresses of its own, and with them failures of its own. */
   manifestUrl(run: number): string;
-  /** Bytes of bodies of images that the kernel took from us. */
+  /** Bytes of bodies of images that were handed over to be sent. */
   readonly movedBytes: number;
   readonly requests: number;
   readonly failures: number;
@@ -56,7 +56,7 @@ export async function startFlakyServer(folder: string, images: Images, seed: str
       ...(request.headers.range === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${file.bytes}` }),
     });
     const body = createReadStream(join(folder, name), { start, end: end - 1, highWaterMark: 256 * 1024 });
-    count.movedBytes += await send(response, body, cutAt(fate, end - start));
+    await send(response, body, cutAt(fate, end - start), (bytes) => (count.movedBytes += bytes));
   }
 
   const server = createServer((request, response) => {
@@ -104,21 +104,22 @@ function rangeEnd({ headers }: IncomingMessage): number | undefined {
   return last === undefined ? undefined : Number(last) + 1;
 }
 
-/** Sends a body, or the part of it before it is cut; returns how much the kernel took. */
+/** Sends a body, or the part of it before it is cut, and tells of every piece. */
 async function send(
   response: ServerResponse,
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   cutAfter = Infinity,
-): Promise<number> {
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<void> {
   let sent = 0;
   for await (const piece of body) {
     const part = piece.subarray(0, Math.min(piece.byteLength, cutAfter - sent));
-    if (response.destroyed) return sent;
+    if (response.destroyed) return;
+    onBytes(part.byteLength);
     await new Promise((resolve) => response.write(part, resolve));
     sent += part.byteLength;
     if (sent >= cutAfter) break;
   }
   if (cutAfter === Infinity) response.end();
   else response.socket?.resetAndDestroy();
-  return sent;
 }
