@@ -369,8 +369,12 @@ test('two calls for one content never fetch at the same time: the second goes on
   const second = kernelOf();
   const failed = assert.rejects(store.add(imageOf({ bundleId: 'one', kernel: first }), contextOf()), /was cut/);
   await until('the first', () => first.asked.length === 1);
-  const other = new BundleStore({ cacheDir }).add(imageOf({ bundleId: 'two', kernel: second }), contextOf());
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  let isFetching = false;
+  const rootfs = { content: 'another root', onOpen: () => void (isFetching = true) };
+  const image = imageOf({ bundleId: 'two', kernel: second, rootfs });
+  const other = new BundleStore({ cacheDir }).add(image, contextOf());
+  await until('the second', () => isFetching);
+  await new Promise((resolve) => setTimeout(resolve, 100));
   assert.deepEqual(second.asked, []);
   cut();
   await failed;
@@ -412,6 +416,20 @@ test('what is kept need not be fetched, and is not counted as needed', async (t)
   const place = await afterCut(t, 21 * MiB);
   const { bytesToFetch } = await place.store.need(imageOf({ kernel: kernelOf() }));
   assert.equal(bytesToFetch, 19 * MiB + 'a root file system'.length);
+});
+
+test('whoever listens to the progress and throws ends the call with that, at any time', async (t) => {
+  const { store, root } = await storePlace(t);
+  for (const at of [1, CONTENT.byteLength]) {
+    const listening = {
+      ...contextOf(),
+      onProgress: (event: ProgressEvent) => {
+        if (event.phase === 'fetch' && event.bytes >= at) throw new RangeError('of the listener');
+      },
+    };
+    await assert.rejects(store.add(imageOf({ kernel: kernelOf() }), listening), /of the listener/);
+    assert.deepEqual(await readdir(join(root, 'staging')), []);
+  }
 });
 
 test('progress tells how fast it goes and where the bytes come from, and names the artifact that is tried again', async (t) => {
