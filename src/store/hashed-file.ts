@@ -91,8 +91,10 @@ export class HashedFile {
   /** Writes all that was taken, holes at the end included. Rejects with what a write failed with. */
   async flush(): Promise<void> {
     await this.settle();
+    while (this.#queuedBytes > 0 && this.#failure === undefined) {
+      await this.#write(this.#take(this.#queuedBytes <= GATHER_BYTES));
+    }
     this.#requireSound();
-    while (this.#queuedBytes > 0) await this.#write(this.#take(this.#queuedBytes <= GATHER_BYTES));
     await this.extend();
   }
 
@@ -121,17 +123,12 @@ export class HashedFile {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** One write after the other while there is enough for one. Never rejects: the next call tells the failure. */
+  /** One write after the other while there is enough for one. */
   async #writeGathered(): Promise<void> {
-    try {
-      do await this.#write(this.#take(false));
-      while (this.#isWorthWriting);
-    } catch (error) {
-      this.#failure = { error };
-    } finally {
-      // Here and not after the promise: whoever adds in between would begin nothing, and wait for nobody.
-      this.#writing = undefined;
-    }
+    do await this.#write(this.#take(false));
+    while (this.#isWorthWriting && this.#failure === undefined);
+    // Here and not after the promise: whoever adds in between would begin nothing, and wait for nobody.
+    this.#writing = undefined;
   }
 
   /** What the next write is given: as much as is worth one, to the end of a block where that is possible. */
@@ -154,18 +151,23 @@ export class HashedFile {
     return taken;
   }
 
+  /** Writes and hashes. Never rejects: a failure is final, and every later call tells it. */
   async #write(pieces: readonly Uint8Array[]): Promise<void> {
-    this.#lastWriteAt = performance.now();
-    const written = this.#writeRuns(pieces);
-    let bytes = 0;
-    for (const piece of pieces) {
-      this.#hash.update(piece);
-      bytes += piece.byteLength;
+    try {
+      this.#lastWriteAt = performance.now();
+      const written = this.#writeRuns(pieces);
+      let bytes = 0;
+      for (const piece of pieces) {
+        this.#hash.update(piece);
+        bytes += piece.byteLength;
+      }
+      await written;
+      this.#position += bytes;
+      this.#queuedBytes -= bytes;
+      await this.#options.onWritten?.(this.#position);
+    } catch (error) {
+      this.#failure = { error };
     }
-    await written;
-    this.#position += bytes;
-    this.#queuedBytes -= bytes;
-    await this.#options.onWritten?.(this.#position);
   }
 
   async #writeRuns(pieces: readonly Uint8Array[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, truncate, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { Artifact } from '../image.ts';
 import { bestEffort, readText } from './files.ts';
 
@@ -59,13 +59,11 @@ export class Journal {
     await this.#open(() => open(this.#path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600));
   }
 
-  /** Goes on after what is there; a torn end is cut off. */
+  /** Goes on after what is there, on a line of its own: the last one may be torn. */
   async continue(): Promise<void> {
-    await this.#open(async () => {
-      const whole = ((await readText(this.#path)) ?? '').replace(/[^\n]*$/, '');
-      await truncate(this.#path, Buffer.byteLength(whole));
-      return await open(this.#path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
-    });
+    const { O_WRONLY, O_APPEND, O_NOFOLLOW } = constants;
+    await this.#open(() => open(this.#path, O_WRONLY | O_APPEND | O_NOFOLLOW));
+    await this.#append('');
   }
 
   /** Notes what the rest is to be asked for with, when that is new; `undefined`: it cannot be had. */

@@ -5,7 +5,7 @@ import { appendFile, chmod, open, readFile, readdir, rm, stat, truncate, utimes,
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { SmartVMError } from '../../src/errors.ts';
-import type { ByteRange, ProgressEvent } from '../../src/image.ts';
+import type { ArtifactStream, ByteRange, Context, ProgressEvent, ResolvedImage } from '../../src/image.ts';
 import { BundleStore } from '../../src/store/bundle-store.ts';
 import { withLock } from '../../src/store/lock.ts';
 import { contextOf, imageOf, noise, sha256Of, type ArtifactOptions } from '../support/images.ts';
@@ -53,6 +53,14 @@ async function goOn(place: StorePlace, kernel = kernelOf()): Promise<readonly (n
   assert.ok(Buffer.from(kernel.content).equals(await readFile(bundle.kernelImagePath)));
   assert.deepEqual(await readdir(join(place.root, 'staging')), []);
   return kernel.asked.map((range) => range?.start);
+}
+
+/** The same image, whose kernel says this of its bytes whenever it is asked. */
+function withValidator(image: ResolvedImage, validatorNow: () => string | undefined): ResolvedImage {
+  const { kernel } = image.artifacts;
+  const open = async (context: Context, range?: ByteRange): Promise<ArtifactStream> =>
+    Object.defineProperty(await kernel.open(context, range), 'validator', { get: validatorNow });
+  return { ...image, artifacts: { ...image.artifacts, kernel: { ...kernel, open } } };
 }
 
 async function change(path: string, position: number, bytes: Uint8Array): Promise<void> {
@@ -191,11 +199,26 @@ test('a journal that is torn counts as far as it makes sense, and one without a 
   }
 });
 
-test('a journal that was torn can be gone on with after the next cut too', async (t) => {
+test('what a stream says of its bytes last is what the rest is asked for with, also where the journal was torn before', async (t) => {
   const place = await afterCut(t, 20 * MiB);
   await appendFile(journalOf(place.root), '41943040 0123');
-  await assert.rejects(place.store.add(imageOf({ kernel: kernelOf({ cutAt: 30 * MiB }) }), contextOf()), /was cut/);
-  assert.deepEqual(await goOn(place), [30 * MiB]);
+  const movedOn = withValidator(imageOf({ kernel: kernelOf({ cutAt: 30 * MiB }) }), () => '"of another place"');
+  await assert.rejects(place.store.add(movedOn, contextOf()), /was cut/);
+  const kernel = kernelOf({ validator: '"of another place"' });
+  assert.deepEqual(await goOn(place, kernel), [30 * MiB]);
+  assert.equal(kernel.asked[0]?.validator, '"of another place"');
+});
+
+test('a stream that moved on to where no rests are given leaves nothing', async (t) => {
+  const { store, root } = await storePlace(t);
+  let said: string | undefined = VALIDATOR;
+  const onChunk = (position: number): void => {
+    if (position >= 18 * MiB) said = undefined;
+    if (position >= 20 * MiB) throw new Error('the line was cut');
+  };
+  const movedOn = withValidator(imageOf({ kernel: kernelOf({ onChunk }) }), () => said);
+  await assert.rejects(store.add(movedOn, contextOf()), /was cut/);
+  assert.deepEqual(await readdir(join(root, 'staging')), []);
 });
 
 test('what cannot be gone on with is not kept: no validator, or nothing received', async (t) => {
@@ -334,26 +357,29 @@ test('where no digest was published the source is asked for some of the rest eve
 
 test('two calls for one content never fetch at the same time: the second goes on where the first was cut', async (t) => {
   const { store, cacheDir } = await storePlace(t);
-  let [active, most] = [0, 0];
-  const slowly = (cutAt: number): Cut =>
-    kernelOf({
-      onChunk: async (position) => {
-        if (position % (40 * MiB) === 0) active += 1;
-        most = Math.max(most, active);
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        if (position < cutAt) return;
-        active -= 1;
-        throw new Error('the line was cut');
-      },
-    });
-  const [first, second] = [slowly(20 * MiB), kernelOf()];
-  const cut = store.add(imageOf({ bundleId: 'one', kernel: first }), contextOf());
+  let cut = (): void => undefined;
+  const isCut = new Promise<void>((resolve) => (cut = resolve));
+  const first = kernelOf({
+    onChunk: async (position) => {
+      if (position < 20 * MiB) return;
+      await isCut;
+      throw new Error('the line was cut');
+    },
+  });
+  const second = kernelOf();
+  const failed = assert.rejects(store.add(imageOf({ bundleId: 'one', kernel: first }), contextOf()), /was cut/);
   await until('the first', () => first.asked.length === 1);
-  const other = new BundleStore({ cacheDir }).add(imageOf({ bundleId: 'two', kernel: second }), contextOf());
-  await assert.rejects(cut, /was cut/);
+  let isFetching = false;
+  const rootfs = { content: 'another root', onOpen: () => void (isFetching = true) };
+  const image = imageOf({ bundleId: 'two', kernel: second, rootfs });
+  const other = new BundleStore({ cacheDir }).add(image, contextOf());
+  await until('the second', () => isFetching);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual(second.asked, []);
+  cut();
+  await failed;
   assert.equal(sha256Of(await readFile((await other).kernelImagePath)), key);
-  const asked = [...first.asked, ...second.asked].map((range) => range?.start);
-  assert.ok(most === 1 && asked.length === 2 && asked.includes(undefined), JSON.stringify(asked));
+  assert.deepEqual(second.asked, [{ start: 20 * MiB, validator: VALIDATOR }]);
 });
 
 test('prune leaves what can be gone on with for 30 days, and sweeps at once what cannot, unless somebody fetches it', async (t) => {
@@ -390,6 +416,20 @@ test('what is kept need not be fetched, and is not counted as needed', async (t)
   const place = await afterCut(t, 21 * MiB);
   const { bytesToFetch } = await place.store.need(imageOf({ kernel: kernelOf() }));
   assert.equal(bytesToFetch, 19 * MiB + 'a root file system'.length);
+});
+
+test('whoever listens to the progress and throws ends the call with that, at any time', async (t) => {
+  const { store, root } = await storePlace(t);
+  for (const at of [1, CONTENT.byteLength]) {
+    const listening = {
+      ...contextOf(),
+      onProgress: (event: ProgressEvent) => {
+        if (event.phase === 'fetch' && event.bytes >= at) throw new RangeError('of the listener');
+      },
+    };
+    await assert.rejects(store.add(imageOf({ kernel: kernelOf() }), listening), /of the listener/);
+    assert.deepEqual(await readdir(join(root, 'staging')), []);
+  }
 });
 
 test('progress tells how fast it goes and where the bytes come from, and names the artifact that is tried again', async (t) => {
