@@ -4,7 +4,7 @@
 set -euo pipefail
 
 # util-linux brings flock and setpriv; procps, strace, cpio and iproute2 are for the tests.
-packages=(ca-certificates mmdebstrap squashfs-tools qemu-system-x86 util-linux xz-utils zstd tar procps strace cpio iproute2 openssl)
+packages=(ca-certificates mmdebstrap squashfs-tools qemu-system-x86 util-linux xz-utils zstd tar procps strace cpio iproute2)
 if [ "$(uname -m)" = aarch64 ]; then packages=("${packages[@]/qemu-system-x86/qemu-system-arm}"); fi
 if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then packages+=(debian-archive-keyring); fi
 # Without root, mmdebstrap works in a user namespace and needs the ranges of /etc/subuid.
