@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Longer heads are nobody's whom we test. */
 const MAX_HEAD_BYTES = 256 * 1024;
 /** How long what was sent may take to arrive before a connection is broken. */
-const BEFORE_RESET_MS = 25;
+const BEFORE_RESET_MS = 100;
 
 /** One connection: the heads of its requests one after another, and whatever is to be written. */
 export class Connection {

@@ -1,6 +1,7 @@
 import { SmartVMError, withIntent } from '../../errors.ts';
 import type { Companion, Context } from '../../image.ts';
 import type { SourceSettings } from '../../settings.ts';
+import { shown } from '../../transfer/address.ts';
 import { Network } from '../../transfer/network.ts';
 import { getDocument, retriesTo } from '../../transfer/transfer.ts';
 import { parseListingPage, type ListedObject } from './listing-page.ts';
@@ -38,22 +39,23 @@ export async function listBucket(site: Site, prefix: string, context: Context): 
   const objects = new Map<string, ListedObject>();
   const folders = new Set<string>();
   const tokens = new Set<string>();
+  const where = `${shown(site.bucketUrl)}/${prefix}`;
   let token: string | undefined;
   do {
-    if (tokens.size >= MAX_PAGES) throw endless(prefix, `it has more than ${MAX_PAGES} pages`);
+    if (tokens.size >= MAX_PAGES) throw endless(where, `it has more than ${MAX_PAGES} pages`);
     const url = listingUrl(site.bucketUrl, prefix, token);
     const { body } = await getDocument(url, {
       network: site.network,
       signal: context.signal,
       onRetry: retriesTo(context),
     });
-    const page = await withIntent(`read the listing of ${prefix}`, 'BASE_IMAGE_RESOLVE_FAILED', async () =>
+    const page = await withIntent(`read the listing of ${where}`, 'BASE_IMAGE_RESOLVE_FAILED', async () =>
       parseListingPage(body),
     );
     for (const object of page.objects) objects.set(object.key, object);
     for (const folder of page.folders) folders.add(folder);
     token = page.nextToken;
-    if (token !== undefined && tokens.has(token)) throw endless(prefix, 'a page leads back to itself');
+    if (token !== undefined && tokens.has(token)) throw endless(where, 'a page leads back to itself');
     if (token !== undefined) tokens.add(token);
   } while (token !== undefined);
   return { prefix, objects: [...objects.values()], folders: [...folders] };
@@ -87,8 +89,8 @@ function listingUrl(bucketUrl: string, prefix: string, token: string | undefined
   return `${bucketUrl}?${query.toString()}`;
 }
 
-function endless(prefix: string, why: string): SmartVMError {
-  return new SmartVMError(`Gave up listing ${prefix}: ${why}`, 'BASE_IMAGE_RESOLVE_FAILED', {
+function endless(where: string, why: string): SmartVMError {
+  return new SmartVMError(`Gave up listing ${where}: ${why}`, 'BASE_IMAGE_RESOLVE_FAILED', {
     hint: 'The bucket does not list as S3 does: check its address.',
   });
 }
