@@ -81,29 +81,24 @@ export function readRecordNow(bundleDir: string, dirName: string): BundleRecord 
 
 /** The bundle of a record that lies in `bundleDir`. */
 export function toBundle(bundleDir: string, record: BundleRecord, lastAccessedAt: string): Bundle {
-  const { kernel, rootfs, initrd } = record.files;
-  // Not `join`, which looks for dots: there are none, and it would be a third of what a list costs.
+  const { facts, files, observations, createdAt } = record;
+  const { kernel, rootfs, initrd } = files;
+  // Not `join`, which looks for dots, and no spread after a spread, which is ten times slower: a list does this very often.
   const pathOf = ({ fileName }: RecordedFile): string => bundleDir + sep + fileName;
-  return {
-    ...record.facts,
-    bundleDir,
-    kernelImagePath: pathOf(kernel),
-    rootfsPath: pathOf(rootfs),
-    ...(initrd === undefined ? {} : { initrdPath: pathOf(initrd) }),
-    checksums: {
-      kernelSha256: kernel.sha256,
-      rootfsSha256: rootfs.sha256,
-      ...(initrd === undefined ? {} : { initrdSha256: initrd.sha256 }),
-    },
-    sizes: {
-      kernelBytes: kernel.bytes,
-      rootfsBytes: rootfs.bytes,
-      ...(initrd === undefined ? {} : { initrdBytes: initrd.bytes }),
-    },
-    ...(record.observations === undefined ? {} : { observations: record.observations }),
-    createdAt: record.createdAt,
-    lastAccessedAt,
-  };
+  const paths = { bundleDir, kernelImagePath: pathOf(kernel), rootfsPath: pathOf(rootfs) };
+  const checksums = { kernelSha256: kernel.sha256, rootfsSha256: rootfs.sha256 };
+  const sizes = { kernelBytes: kernel.bytes, rootfsBytes: rootfs.bytes };
+  const contents =
+    initrd === undefined
+      ? { checksums, sizes }
+      : {
+          initrdPath: pathOf(initrd),
+          checksums: { ...checksums, initrdSha256: initrd.sha256 },
+          sizes: { ...sizes, initrdBytes: initrd.bytes },
+        };
+  const times = { createdAt, lastAccessedAt };
+  const rest = observations === undefined ? times : { observations, ...times };
+  return Object.assign(Object.assign({}, facts, paths), contents, rest);
 }
 
 /**

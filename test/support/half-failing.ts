@@ -24,7 +24,7 @@ export interface PullOptions {
 }
 
 /** Half of all requests fail: with 503, or with a reset at any byte of the body. */
-export function halfFailing(seed: number): Behaviour {
+function halfFailing(seed: number): Behaviour {
   return chance(0.5, seed, [status(503), reset({ afterBytes: anywhere(seed) })]);
 }
 
