@@ -37,7 +37,8 @@ export class Keeper {
     return await this.prepare(`base image bundle ${image.facts.bundleId}`, async () => {
       const cached = force ? undefined : await this.#store.find(image, context);
       const bundle = cached ?? (await this.add(image, context, force));
-      await this.#store.remember(text, arch, bundle);
+      const before = await this.#store.remember(text, arch, bundle);
+      if (before !== undefined && before.preset === bundle.preset) await warnOfGoingBack(text, before, bundle, context);
       return bundle;
     });
   }
@@ -77,6 +78,15 @@ export class Keeper {
   prepare<T>(what: string, work: () => Promise<T>): Promise<T> {
     return withIntent(`prepare ${what}`, 'BASE_IMAGE_PREPARE_FAILED', work, { passing: SPEAKS_FOR_ITSELF });
   }
+}
+
+/** A publisher who offers an older release than before made a mistake, or is not who he was. */
+async function warnOfGoingBack(text: string, before: Bundle, now: Bundle, { logger }: Context): Promise<void> {
+  const { default: lt } = await import('semver/functions/lt.js');
+  if (!lt(now.firecrackerVersion, before.firecrackerVersion)) return;
+  logger.warn(
+    `${text} went back: it was ${before.bundleId} for ${before.firecrackerVersion}, and is ${now.bundleId} for ${now.firecrackerVersion} now. Pin what you want with \`smartvm lock\`.`,
+  );
 }
 
 function contentOf({ artifacts }: LockedImage): string {

@@ -188,9 +188,14 @@ export class BundleStore {
     return await reading('look at the disk', () => freeBytesAt(this.#layout.root));
   }
 
-  /** Remembers what a reference resolved to, where the cache can be written. */
-  async remember(reference: string, arch: Arch, bundle: Bundle): Promise<void> {
-    await writeRemembered(this.#layout.remembered, reference, arch, basename(bundle.bundleDir));
+  /**
+   * Remembers what a reference resolved to, where the cache can be written. Resolves with what it resolved to before, when that was
+   * another bundle, which is here still.
+   */
+  async remember(reference: string, arch: Arch, bundle: Bundle): Promise<Bundle | undefined> {
+    const dirName = basename(bundle.bundleDir);
+    const before = await writeRemembered(this.#layout.remembered, reference, arch, dirName);
+    return before === undefined || before === dirName ? undefined : await this.#reader.read(before);
   }
 
   async #find(

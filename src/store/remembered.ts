@@ -28,10 +28,17 @@ export async function readRemembered(folder: string, reference: string, arch: Ar
   }
 }
 
-/** Remembers it, where the cache can be written. What is known already only gets a new time. */
-export async function writeRemembered(folder: string, reference: string, arch: Arch, bundle: string): Promise<void> {
+/** Remembers it, where the cache can be written. What is known already only gets a new time; what was known before is returned. */
+export async function writeRemembered(
+  folder: string,
+  reference: string,
+  arch: Arch,
+  bundle: string,
+): Promise<string | undefined> {
+  let before: string | undefined;
   await bestEffort(async () => {
-    if ((await readRemembered(folder, reference, arch))?.dirName === bundle) {
+    before = (await readRemembered(folder, reference, arch))?.dirName;
+    if (before === bundle) {
       const now = new Date();
       await utimes(pathOf(folder, reference, arch), now, now);
       return;
@@ -39,6 +46,7 @@ export async function writeRemembered(folder: string, reference: string, arch: A
     const text = JSON.stringify({ reference, arch, bundle, rememberedAt: new Date().toISOString() }, null, 2);
     await writeWhole(pathOf(folder, reference, arch), `${text}\n`);
   });
+  return before;
 }
 
 function pathOf(folder: string, reference: string, arch: Arch): string {

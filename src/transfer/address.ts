@@ -8,19 +8,20 @@ export type TransferPolicy = Pick<TransferSettings, 'allowHttp'>;
 /**
  * Reads an address that is about to be asked: `https:`, or `http:` on loopback and for allowed origins.
  *
- * @throws SmartVMError `TRANSFER_REFUSED`, naming the address and the rule.
+ * @throws SmartVMError `TRANSFER_REFUSED`, naming the address and the rule, and the host that led there, if one did.
  */
-export function allowedUrl(text: string, { allowHttp }: TransferPolicy): URL {
-  if (!URL.canParse(text) || hasControlCharacters(text)) throw refused(text, 'it is no URL');
+export function allowedUrl(text: string, { allowHttp }: TransferPolicy, led?: string): URL {
+  const why = (reason: string): string => (led === undefined ? reason : `${led} redirects there, and ${reason}`);
+  if (!URL.canParse(text) || hasControlCharacters(text)) throw refused(text, why('it is no URL'));
   const url = new URL(text);
   if (url.username !== '' || url.password !== '') {
     const hint = 'Write the address without them, and what they are to ~/.netrc or the option headers.';
-    throw refused(text, 'it carries a user name or a password', hint);
+    throw refused(text, why('it carries a user name or a password'), hint);
   }
   if (url.protocol === 'https:') return url;
-  if (url.protocol !== 'http:') throw refused(text, `${url.protocol} is not spoken here, only https:`);
+  if (url.protocol !== 'http:') throw refused(text, why(`${url.protocol} is not spoken here, only https:`));
   if (isLoopback(url) || allowHttp.some((origin) => originOf(origin) === url.origin)) return url;
-  throw refused(text, `http: is allowed on loopback and for origins you configured, and ${url.origin} is neither`);
+  throw refused(text, why(`http: is allowed on loopback and for origins you configured, and ${url.origin} is neither`));
 }
 
 /**
@@ -33,7 +34,7 @@ export function redirectTarget(from: URL, location: string | undefined, policy: 
   if (hasControlCharacters(location) || location.includes('\\'))
     throw refused(from.href, 'it redirects to a malformed address');
   if (!URL.canParse(location, from.href)) throw refused(from.href, 'it redirects to a malformed address');
-  const to = allowedUrl(new URL(location, from).href, policy);
+  const to = allowedUrl(new URL(location, from).href, policy, from.host);
   if (from.protocol === 'https:' && to.protocol !== 'https:')
     throw refused(to.href, `${from.host} redirects from https: to http:`);
   if (to.protocol === 'http:' && isLoopback(to) && !isLoopback(from)) throw privateTarget(to.href, from.host);

@@ -2,7 +2,8 @@ import { SmartVMError, isAbortError, messageOf } from '../errors.ts';
 import type { TransferLimits } from '../settings.ts';
 import { shown } from './address.ts';
 import { pauseBefore } from './failure.ts';
-import { Incoming, type Pieces } from './incoming.ts';
+import { Incoming } from './incoming.ts';
+import type { Pieces } from './pieces.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { Answer } from './request.ts';
 import { pause, type OnRetry } from './retry.ts';
@@ -19,6 +20,8 @@ export interface BodyOptions {
   readonly declaredBytes: number | undefined;
   /** Asks once for the rest from this byte of the body on; `undefined` when it cannot be had. Absent: a cut is final. */
   readonly reopen?: ((position: number) => Promise<Rest | undefined>) | undefined;
+  /** True when a digest decides in the end: then all of the declared bytes are enough, however the answer ends. */
+  readonly isVerified?: boolean | undefined;
   readonly onRetry?: OnRetry | undefined;
   readonly rate?: RateLimit | undefined;
 }
@@ -89,13 +92,16 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
       piece = await this.#incoming.next();
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof SmartVMError || isAbortError(error)) throw error;
+      if (this.#hasAll) return undefined;
+      if (error instanceof SmartVMError) throw this.#soFar(error);
+      if (isAbortError(error)) throw error;
       throw this.#cut(`broke (${wordsFor(error)})`, error);
     }
     signal?.throwIfAborted();
     if (piece === undefined) {
       const isWhole = declaredBytes === undefined || this.#position === declaredBytes;
-      if (this.#isOver || (this.#incoming.isComplete && isWhole && this.#skipBytes === 0)) return undefined;
+      if (this.#isOver || this.#hasAll || (this.#incoming.isComplete && isWhole && this.#skipBytes === 0))
+        return undefined;
       throw this.#cut('ended');
     }
     const known = Math.min(this.#skipBytes, piece.byteLength);
@@ -148,11 +154,24 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
     });
   }
 
-  #cut(what: string, cause?: unknown): SmartVMError {
+  get #hasAll(): boolean {
+    return this.#options.isVerified === true && this.#position === this.#options.declaredBytes;
+  }
+
+  /** The same failure, with how far the body came. */
+  #soFar({ message, code, hint, retryable }: SmartVMError): SmartVMError {
+    const said = `${message}, after ${this.#progress}`;
+    return new SmartVMError(said, code, { retryable, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  get #progress(): string {
     const { declaredBytes } = this.#options;
-    const of = declaredBytes === undefined ? '' : ` of ${declaredBytes}`;
+    return `${this.#position}${declaredBytes === undefined ? '' : ` of ${declaredBytes}`} bytes`;
+  }
+
+  #cut(what: string, cause?: unknown): SmartVMError {
     return new SmartVMError(
-      `The transfer from ${shown(this.#answer.finalUrl)} ${what} after ${this.#position}${of} bytes`,
+      `The transfer from ${shown(this.#answer.finalUrl)} ${what} after ${this.#progress}`,
       'TRANSFER_TRUNCATED',
       {
         retryable: true,

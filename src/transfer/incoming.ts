@@ -1,19 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { PaceWatch } from './pace-watch.ts';
+import type { Pieces } from './pieces.ts';
 import type { Answer } from './request.ts';
 
 /** So much may have arrived and not been asked for yet; then the connection is left to wait. */
 const AHEAD_BYTES = 1024 * 1024;
-
-/** What one connection gives of a body, piece by piece. A body that stalls or drips rejects with `TRANSFER_TIMEOUT`. */
-export interface Pieces {
-  /** True when the server has said that this was all. */
-  readonly isComplete: boolean;
-  /** The next piece, `undefined` at the end of what the connection gave. To be asked for one at a time. */
-  next(): Promise<Uint8Array | undefined>;
-  /** Ends the connection. */
-  destroy(): void;
-}
 
 /** A body as `node:http` gives it. */
 export class Incoming implements Pieces {

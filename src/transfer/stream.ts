@@ -57,10 +57,7 @@ export async function continueStream(
 ): Promise<OpenedStream> {
   const ifRange = etag === undefined ? {} : { 'if-range': etag };
   const headers = { ...conditions(options), ...ifRange, range: rangeHeader(start, end) };
-  const answer = await request(address, { ...options, headers, isLarge: true }).catch((error: unknown) => {
-    if (error instanceof StatusError && error.status === 416) return undefined;
-    throw error;
-  });
+  const answer = await unlessBeyond(request(address, { ...options, headers, isLarge: true }));
   if (answer?.status === 200) return await orDestroyed(answer, () => received(address, answer, options));
   const isRest = answer !== undefined && isRestFrom(start, answer, options.expectedBytes, etag);
   if (isRest) return await orDestroyed(answer, () => received(address, answer, { ...options, range: { start, end } }));
@@ -84,7 +81,14 @@ function received(address: string, answer: Answer, options: StreamOptions): Open
     restFrom(address, { start: start + position, end: range?.end, etag, totalBytes }, options);
   const canGoOn = isStrong(etag) || options.isVerified === true;
   return {
-    body: new Body(answer, { signal, declaredBytes, onRetry, rate: network.rate, ...(canGoOn ? { reopen } : {}) }),
+    body: new Body(answer, {
+      signal,
+      declaredBytes,
+      isVerified: options.isVerified,
+      onRetry,
+      rate: network.rate,
+      ...(canGoOn ? { reopen } : {}),
+    }),
     start,
     servesRanges: answer.status === 206 || ranges?.toLowerCase() === 'bytes',
     finalUrl: answer.finalUrl,
@@ -111,18 +115,31 @@ async function restFrom(address: string, wanted: Wanted, options: StreamOptions)
     ...(etag === undefined ? {} : { 'if-range': etag }),
     range: rangeHeader(start, end),
   };
-  const answer = await request(address, {
-    ...options,
-    headers,
-    isLarge: true,
-    limits: { ...options.limits, retries: 0 },
-  });
-  const isPlain = isUnencoded(answer);
-  if (isPlain && isRestFrom(start, answer, totalBytes, etag)) return { answer, skipBytes: 0 };
-  const isWhole = answer.status === 200 && end === undefined && isSame(answer, etag, totalBytes);
-  if (isPlain && isWhole) return { answer, skipBytes: start };
-  answer.body.destroy();
+  const once = { ...options, isLarge: true, limits: { ...options.limits, retries: 0 } };
+  const answer = await unlessBeyond(request(address, { ...once, headers }));
+  if (answer !== undefined && isUnencoded(answer) && isRestFrom(start, answer, totalBytes, etag)) {
+    return { answer, skipBytes: 0 };
+  }
+  const binding = options.isVerified === true ? undefined : etag;
+  const isAll = (all: Answer): boolean => all.status === 200 && isUnencoded(all) && isSame(all, binding, totalBytes);
+  if (end === undefined && answer !== undefined && isAll(answer)) return { answer, skipBytes: start };
+  answer?.body.destroy();
+  if (end !== undefined || options.isVerified !== true) return undefined;
+  // All of it again: whether it is the same, the digest tells.
+  const all = await request(address, { ...once, headers: conditions(options) });
+  if (isAll(all)) return { answer: all, skipBytes: start };
+  all.body.destroy();
   return undefined;
+}
+
+/** An answer, or nothing when there is nothing at the place that was asked for. */
+async function unlessBeyond(asked: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof StatusError && error.status === 416) return undefined;
+    throw error;
+  }
 }
 
 /** True for the part from `start` on of an object with this size and this ETag, as far as they are known. */

@@ -1,6 +1,6 @@
 import type { TransferLimits } from '../settings.ts';
-import type { Pieces } from './incoming.ts';
 import { PaceWatch } from './pace-watch.ts';
+import type { Pieces } from './pieces.ts';
 
 export interface WideBodyOptions {
   /** How many bytes the body has. */

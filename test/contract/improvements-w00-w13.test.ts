@@ -324,8 +324,11 @@ test('W13: what nobody published a digest for is first-use, and says so; a diges
 test('W13: an object that is not what the listing said is refused', async (t) => {
   const { bucket, images } = await bucketWorld(t, JUNE_2026, 'v1.16.0');
   const key = 'firecracker-ci/20260610-aaaaaaaaaaaa-0/x86_64/ubuntu-24.04.squashfs';
+  let version = 0;
   bucket.intercept = (request) => {
-    if (request.url?.endsWith('.squashfs') === true) bucket.put(key, Buffer.concat([ROOTFS, Buffer.from('newer')]));
+    const isWanted = request.url?.endsWith('.squashfs') === true;
+    // Once it would be looked up again, and be what the listing says then.
+    if (isWanted) bucket.put(key, Buffer.concat([ROOTFS, Buffer.from(`newer ${(version += 1)}`)]));
     return false;
   };
   const failure = await rejection(images.ensureBaseImage());
