@@ -35,6 +35,14 @@ test('an image is fetched once; asked for again it is the same bundle, and nothi
   assert.equal(world.opened, 2);
 });
 
+test('a way to verify that there is not is refused before anything is asked', async (t) => {
+  const { world, images } = await setUp(t);
+  const call = { reference: 'world', verify: 'never' as 'always' };
+  const error = await rejection(images.ensureBaseImage(call));
+  assert.deepEqual([error.code, error.message], ['INVALID_BASE_IMAGE_OPTIONS', 'verify must be "always", got "never"']);
+  assert.equal(world.asked, 0);
+});
+
 test('every path of a bundle is absolute and lies in its folder, and every file is read-only', async (t) => {
   const { images } = await setUp(t);
   const bundle = await images.ensureBaseImage({ reference: 'world' });

@@ -55,6 +55,13 @@ export function freshnessFrom(call: EnsureBaseImageOptions, manager: BaseImageMa
   if (age !== undefined && !(typeof age === 'number' && age >= 0)) {
     throw wrong(`maxAgeMs must be a number of at least 0, got ${String(age)}`, 'It is in milliseconds.');
   }
+  const verify: unknown = call.verify ?? manager.verify;
+  if (verify !== undefined && verify !== 'always') {
+    throw wrong(
+      `verify must be "always", got ${JSON.stringify(verify)}`,
+      'Leave it out to hash what has changed or is old.',
+    );
+  }
   if (force && (call.offline === true || call.preferOffline === true)) {
     throw wrong('forceDownload was given with offline or preferOffline', 'Give one of them.');
   }
