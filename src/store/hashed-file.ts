@@ -162,7 +162,13 @@ export class HashedFile {
       this.#hash.update(piece);
       bytes += piece.byteLength;
     }
-    await written;
+    try {
+      await written;
+    } catch (error) {
+      // The bytes are hashed and not there: nothing can be written after them.
+      this.#failure = { error };
+      throw error;
+    }
     this.#position += bytes;
     this.#queuedBytes -= bytes;
     await this.#options.onWritten?.(this.#position);
