@@ -14,7 +14,7 @@ const OURS = 'smartvm ensure';
 const SEED = "the seed's way";
 const NODE = 'node empty.mjs';
 const IN_PROCESS = 'ensureBaseImage()';
-const BIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../dist/cli/main.cjs', import.meta.url));
 /** Calls in one process. */
 const CALLS = 200;
 /** Starts of a process are short and noisy: so many in place of one. */
