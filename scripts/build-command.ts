@@ -6,9 +6,10 @@ import { sourceTable } from './source-table.ts';
 
 /**
  * Has a module of Node loaded when something of it is used for the first time: finding an image in the cache needs neither
- * `node:https` nor `node:child_process`, and each costs more than the whole search.
+ * `node:https` nor `node:child_process`, and each costs more than the whole search. Whoever imports the default asks whether it is an
+ * ECMAScript module, which is no use.
  */
-const HEAD = `const builtin = (name) => new Proxy({}, { get: (_, key) => require(name)[key] });
+const HEAD = `const builtin = (name) => new Proxy({}, { get: (_, key) => (key === '__esModule' ? undefined : require(name)[key]) });
 `;
 
 /**
@@ -53,5 +54,8 @@ async function asCommonJs(text: string): Promise<string> {
     supported: { 'dynamic-import': false },
   });
   const lazy = code.replace(/\brequire\("(node:[^"]+)"\)/g, 'builtin("$1")');
+  // What is imported as a whole is copied name by name, and one that was not loaded yet has none.
+  const [, whole] = /\bvar (?!import_)\w+ = __toESM\(builtin\("([^"]+)"\)\)/.exec(lazy) ?? [];
+  if (whole !== undefined) throw new Error(`import names or the default of ${whole}, not * as a whole`);
   return lazy.replace(/^(#!.*\n)?/, `$1${HEAD}`);
 }

@@ -53,6 +53,23 @@ says() {
 }
 says '^bundle *mini$' ensure ./m.json --arch x86_64 --quiet
 says '^mini' list
+gzip -k rootfs.squashfs
+cat >packed.json <<'JSON'
+{
+  "schemaVersion": 1, "bundleId": "packed", "arch": "x86_64", "firecrackerVersion": "v1.9.0", "rootfsType": "squashfs",
+  "kernel": { "path": "vmlinux" }, "rootfs": { "path": "rootfs.squashfs.gz", "sizeBytes": 4, "compressed": { "format": "gzip" } }
+}
+JSON
+says '^bundle *packed$' ensure ./packed.json --arch x86_64 --quiet
+
+# And what is not called for is not loaded: a hit unpacks nothing, starts nothing and needs no TLS.
+cat >loaded.cjs <<'JS'
+const NEEDLESS = /^NativeModule (?:https|tls|zlib|child_process)$/;
+process.on('exit', () => console.log(process.moduleLoadList.filter((name) => NEEDLESS.test(name)).join()));
+JS
+loaded=$(node -r ./loaded.cjs node_modules/smartvm/dist/cli/main.cjs ensure ./m.json --arch x86_64 --quiet | tail -1)
+[ "$loaded" = '' ] || { echo "a hit loads $loaded" >&2; exit 1; }
+
 echo '{}' >bad.json
 says '^INVALID_BASE_IMAGE_MANIFEST: ' ensure ./bad.json --arch x86_64
 says 'ECONNREFUSED' ensure http://127.0.0.1:9/m.json

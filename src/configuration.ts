@@ -26,6 +26,7 @@ export async function readConfiguration(path?: string): Promise<Partial<BaseImag
   const { env } = process;
   const named = path || env['SMARTVM_CONFIG'];
   const place = named ? resolve(named) : defaultPath(env);
+  if (place === undefined) return {};
   const file = await readSmall(place);
   if (file === undefined) {
     if (!named) return {};
@@ -53,9 +54,14 @@ export async function readConfiguration(path?: string): Promise<Partial<BaseImag
   return Object.fromEntries(Object.entries(options).filter(([option]) => !decided.includes(option)));
 }
 
-function defaultPath(env: NodeJS.ProcessEnv): string {
+/** `undefined` for a user without a home: containers run as users that nobody listed. */
+function defaultPath(env: NodeJS.ProcessEnv): string | undefined {
   const xdg = env['XDG_CONFIG_HOME'];
-  return join(xdg && isAbsolute(xdg) ? xdg : join(homedir(), '.config'), 'smartvm', 'config.json');
+  try {
+    return join(xdg && isAbsolute(xdg) ? xdg : join(homedir(), '.config'), 'smartvm', 'config.json');
+  } catch {
+    return undefined;
+  }
 }
 
 async function readSmall(path: string): Promise<{ readonly text: string; readonly mode: number } | undefined> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,6 +7,7 @@ import test, { type TestContext } from 'node:test';
 import { readConfiguration, type SmartVMError } from 'smartvm';
 import { configurationSchemaPath, configurationSchemaText } from '../scripts/schemas.ts';
 import { runBin } from './cli/bin.fixture.ts';
+import { isRoot } from './support/abilities.ts';
 import { rejection } from './support/rejection.ts';
 
 const VARIABLES = [
@@ -130,6 +132,32 @@ test('a configuration with headers that others can read is refused, with the com
   await writeFile(path, '{ "connections": 2 }');
   await chmod(path, 0o644);
   assert.deepEqual(await readConfiguration(path), { connections: 2 });
+});
+
+/** Reads the configuration as a user that this machine does not know. */
+const HOMELESS = `
+  const { readConfiguration } = await import(process.argv[1]);
+  process.setgid(54321);
+  process.setuid(54321);
+  console.log(JSON.stringify(await readConfiguration()));
+`;
+
+test(
+  'a user without a home, as in many containers, has no configuration and needs none',
+  { skip: isRoot ? false : 'only root can become somebody whom nobody knows' },
+  () => {
+    const module = new URL('../src/configuration.ts', import.meta.url).href;
+    const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', HOMELESS, module];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { env: {}, encoding: 'utf8' });
+    assert.deepEqual({ stdout, stderr }, { stdout: '{}\n', stderr: '' });
+  },
+);
+
+test('an empty variable is none: the mirrors of the configuration are asked', async (t) => {
+  const path = await place(t, { mirrors: ['no address'] });
+  const env = { SMARTVM_CONFIG: path, SMARTVM_MIRRORS: '' };
+  const { stderr } = await runBin(['ensure', './m.json'], { env });
+  assert.match(stderr, /^INVALID_BASE_IMAGE_OPTIONS: mirrors must be addresses, .* got "no address"/);
 });
 
 test('for a command a flag beats a variable beats the configuration', async (t) => {

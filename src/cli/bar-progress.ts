@@ -1,4 +1,5 @@
 import { barLine } from './bar-line.ts';
+import { columnsOf } from './columns.ts';
 import { LiveLines } from './live-lines.ts';
 import { keyOf, type Progress, type ProgressStream, type TransferNews } from './progress.ts';
 import { retryText } from './retry-text.ts';
@@ -7,7 +8,7 @@ import { wrap } from './wrap.ts';
 
 /** One bar for each artifact, redrawn in place. */
 export function barProgress(stream: ProgressStream, nowMs: () => number = () => performance.now()): Progress {
-  const columns = (): number => stream.columns ?? 80;
+  const columns = (): number => columnsOf(stream);
   const meters = new Map<string, TransferMeter>();
   const bars = new LiveLines(stream, () =>
     [...meters.values()].map((meter) => barLine(meter.view(nowMs()), columns())),

@@ -8,6 +8,8 @@ const STDOUT = 1;
 const GRACE_MS = 500;
 
 const controller = new AbortController();
+let isOver = false;
+let usesOutput = false;
 
 // The first signal asks the command to end and clean up; the second does not wait for that.
 for (const [signal, number] of [
@@ -16,7 +18,7 @@ for (const [signal, number] of [
   ['SIGTERM', 15],
 ] as const) {
   process.on(signal, () => {
-    if (controller.signal.aborted) process.exit(128 + number);
+    if (controller.signal.aborted || isOver) process.exit(128 + number);
     controller.abort(new Interruption(signal, 128 + number));
   });
 }
@@ -46,6 +48,7 @@ function onErrorOutputError(error: NodeJS.ErrnoException): void {
 }
 
 function output(): NodeJS.WriteStream {
+  usesOutput = true;
   if (!process.stdout.listeners('error').includes(onOutputError)) process.stdout.on('error', onOutputError);
   return process.stdout;
 }
@@ -72,7 +75,14 @@ function onOutputError(error: NodeJS.ErrnoException): void {
   process.on('exit', () => (process.exitCode = 1));
 }
 
-void runProgram(process.argv.slice(2), shell).then((exitCode) => {
+/** Until a reader, however slow, has taken all that was written to the stream of stdout, or has left. */
+async function taken(): Promise<void> {
+  if (usesOutput) await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+}
+
+void runProgram(process.argv.slice(2), shell).then(async (exitCode) => {
   process.exitCode = exitCode;
+  isOver = true;
+  await taken();
   setTimeout(() => process.exit(), GRACE_MS).unref();
 });

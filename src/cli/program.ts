@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { columnsOf } from './columns.ts';
 import { readArguments } from './command-arguments.ts';
 import { ensure } from './commands/ensure.ts';
 import { list } from './commands/list.ts';
@@ -32,7 +33,11 @@ export async function runProgram(argv: readonly string[], shell: Shell): Promise
     return await dispatch(argv, shell);
   } catch (error) {
     const flags = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-    return await report(error, { json: flags.includes('--json'), verbose: flags.includes('--verbose') }, shell);
+    const isLined = flags.some(
+      (flag, index) => flag === '--progress=json' || (flag === 'json' && flags[index - 1] === '--progress'),
+    );
+    const style = { json: flags.includes('--json') || isLined, verbose: flags.includes('--verbose'), isLined };
+    return await report(error, style, shell);
   }
 }
 
@@ -112,19 +117,19 @@ const SEE_HELP = 'See "smartvm --help".';
 
 async function printHelp(shell: Shell): Promise<number> {
   const { formatHelp } = await import('./help.ts');
-  shell.stdout.write(formatHelp(await Promise.all(Object.values(VERBS).map((load) => load())), columnsOf(shell)));
+  shell.stdout.write(formatHelp(await Promise.all(Object.values(VERBS).map((load) => load())), helpColumns(shell)));
   return 0;
 }
 
 async function printVerbHelp(verb: Verb, shell: Shell): Promise<number> {
   const { formatVerbHelp } = await import('./help.ts');
-  shell.stdout.write(formatVerbHelp(verb, columnsOf(shell)));
+  shell.stdout.write(formatVerbHelp(verb, helpColumns(shell)));
   return 0;
 }
 
-/** Never so wide that a paragraph is hard to read; 80 where there is no terminal. */
-function columnsOf({ stdout }: Shell): number {
-  return stdout.isTTY ? Math.min(stdout.columns, 110) : 80;
+/** Never so wide that a paragraph is hard to read. */
+function helpColumns({ stdout }: Shell): number {
+  return Math.min(columnsOf(stdout), 110);
 }
 
 async function ownVersion(): Promise<string> {

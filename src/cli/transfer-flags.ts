@@ -37,7 +37,8 @@ export function transferOptionsOf(
   };
   const given = Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
   const mirrors = args.texts('mirror').map((text) => args.reading('--mirror', text, parsePlace));
-  const others = env['SMARTVM_MIRRORS']?.split(/[\s,]+/).filter((place) => place !== '') ?? configured.mirrors;
+  const named = env['SMARTVM_MIRRORS'];
+  const others = named ? named.split(/[\s,]+/).filter((place) => place !== '') : configured.mirrors;
   return {
     bytesPerSecond: args.read('limit-rate', parseRate) ?? configured.bytesPerSecond,
     connections: args.read('connections', (text) => parseCount(text, 1)) ?? configured.connections,

@@ -119,7 +119,6 @@ export class BundleMaker {
     return third === undefined ? files : { ...files, initrd: third };
   }
 
-  /** How many bytes of it are to be fetched; `undefined` when its source does not say. */
   /** How many of `bytes` of an artifact are not here; `undefined` when nobody said how many there are. */
   async #missingBytes(
     artifact: Artifact,

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Bundle, Context } from '../image.ts';
@@ -6,6 +5,7 @@ import type { Blobs } from './blobs.ts';
 import type { BundleReader } from './bundle-reader.ts';
 import type { BundleRemover } from './bundle-remover.ts';
 import type { Evictions } from './evictions.ts';
+import { namesNow } from './files.ts';
 import type { Layout } from './layout.ts';
 import type { PruneEntry, PruneOptions, PruneReport } from './prune-report.ts';
 import { sortByWorth, toEvict, type Allowance, type Eviction } from './retention.ts';
@@ -39,7 +39,7 @@ export class BundlePruner {
     if (!isThere) return NOTHING;
     // No more directories than bundles may stay: there is nothing to choose from, and no record need be read.
     if (!reportKept && maxBytes === undefined) {
-      const count = await reading('list the cache', () => readdirSync(layout.bundles).length);
+      const count = await reading('list the cache', () => namesNow(layout.bundles).length);
       if (count <= limit) return NOTHING;
     }
 

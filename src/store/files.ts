@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, openSync, readFileSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readdirSync, type BigIntStats } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SmartVMError, systemCode } from '../errors.ts';
@@ -44,6 +44,16 @@ export function readTextNow(path: string): string | undefined {
     return readFileSync(fd, 'utf8');
   } finally {
     closeSync(fd);
+  }
+}
+
+/** The names in a directory, at once; none when it is not there. */
+export function namesNow(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw error;
   }
 }
 

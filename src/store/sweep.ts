@@ -1,9 +1,9 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Blobs } from './blobs.ts';
 import { SOON_MS } from './evictions.ts';
-import { statOf, unlessMissing } from './files.ts';
+import { namesNow, statOf, unlessMissing } from './files.ts';
 import { KnownContents } from './known-contents.ts';
 import type { Layout } from './layout.ts';
 import { unlessLeased } from './lease.ts';
@@ -61,7 +61,7 @@ export async function sweepAll(layout: Layout, blobs: Blobs): Promise<void> {
 }
 
 async function sweepStaging(layout: Layout, blobs: Blobs): Promise<boolean> {
-  const staged = readdirSync(layout.staging);
+  const staged = namesNow(layout.staging);
   for (const key of partialKeys(staged)) await sweepPartial(layout, key);
   let cleared = false;
   for (const dirName of new Set(staged.filter((name) => !isPartial(name)).map(keyOf))) {

@@ -1,4 +1,4 @@
-import * as zlib from 'node:zlib';
+import zlib from 'node:zlib';
 import type { CompressedForm } from '../image.ts';
 import type { Pieces } from './feed.ts';
 import { XZ, ZSTD, unpackWithCommand } from './with-command.ts';

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { BundleStore } from '../../src/store/bundle-store.ts';
+import { contextOf, imageOf } from '../support/images.ts';
 import { BIN, runBin, startBin } from './bin.fixture.ts';
 import { workplace } from './cache.fixture.ts';
 import { imageServer } from './image-server.fixture.ts';
@@ -54,6 +58,19 @@ test('what a hit prints is no error either when its reader has left, and is one 
   const { stdout, stderr } = await run('bash', ['-c', program, 'bash', ...ensure]);
   assert.equal(stdout, '0\n1\n');
   assert.match(stderr, /^(?:(?:kernel|rootfs): .*\n){2}OUTPUT: failed to write to stdout: ENOSPC[^\n]*\n$/);
+});
+
+test('a reader that is slow gets all of it', async (t) => {
+  const { cacheDir } = await workplace(t);
+  const image = { ...imageOf(), observations: ['x'.repeat(4 * 1024 * 1024)] };
+  const bundle = await new BundleStore({ cacheDir }).add(image, contextOf());
+  const { child, finished } = startBin(['list', '--json', '--cache-dir', cacheDir]);
+  child.stdout.pause();
+  await Promise.race([once(child, 'exit'), sleep(4000)]);
+  child.stdout.resume();
+  const { status, stdout } = await finished;
+  assert.equal(status, 0);
+  assert.equal(stdout.length, `${JSON.stringify([bundle], null, 2)}\n`.length);
 });
 
 test('output that cannot be written is an error', async () => {

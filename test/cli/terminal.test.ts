@@ -24,6 +24,17 @@ for (const columns of [40, 80]) {
   });
 }
 
+test('a terminal that does not know its width has 80 columns', async (t) => {
+  const { cacheDir, image } = await workplace(t);
+  const screen = new Screen(80);
+  for (const args of [['ensure', await image('some-bundle')], ['list']]) {
+    screen.write(await onTerminal(0, [...args, '--cache-dir', cacheDir]));
+  }
+  assert.match(screen.lines[0] ?? '', /^(?:kernel|rootfs) \[=+\] 100% /);
+  assert.equal(screen.lines.at(-2), 'ID           ARCH    KERNEL   SIZE     USED      TRUST');
+  assert.match(await onTerminal(0, ['--help']), /^A kernel[^]*\n {2}ensure +Make sure that an image is here/);
+});
+
 test('on a terminal list is a table, and stacked where it is narrow', async (t) => {
   const { cacheDir, image } = await workplace(t);
   await onTerminal(80, ['ensure', await image('some-bundle'), '--cache-dir', cacheDir]);

@@ -93,6 +93,16 @@ test('with --json a usage error is JSON as well', async () => {
   }
 });
 
+test('with --progress json a usage error is one line of JSON', async () => {
+  for (const args of [['ensure'], ['ensure', 'a', '--nonsense']]) {
+    for (const progress of [['--progress', 'json'], ['--progress=json']]) {
+      const { status, stderr } = await runBin([...args, ...progress]);
+      assert.equal(status, 2);
+      assert.match(stderr, /^\{"error":\{"code":"USAGE",.*\}\}\n$/);
+    }
+  }
+});
+
 test('a wrong environment variable is named', async () => {
   const { status, stderr } = await runBin(['boot', 'a'], { env: { SMARTVM_ACCEL: 'fast' } });
   assert.equal(status, 2);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmod, chown, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, readFile, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { HashedFile } from '../../src/store/hashed-file.ts';
 import { isRoot, mounts, readOnly, strace, works } from '../support/abilities.ts';
 import { contextOf, imageOf } from '../support/images.ts';
-import { linesIn, runScript, storePlace, treeOf } from './store.fixture.ts';
+import { linesIn, rejection, runScript, storePlace, treeOf } from './store.fixture.ts';
 import type { Job } from './worker.fixture.ts';
 
 interface Answer {
@@ -61,6 +62,19 @@ test(
     assert.ok(linesIn(counter) > 0, 'nobody could know before the bytes came');
   },
 );
+
+test('a write that failed is told whenever it is asked after, and nobody waits for it for ever', async (t) => {
+  const { dir } = await storePlace(t);
+  const path = join(dir, 'file');
+  await writeFile(path, '');
+  const handle = await open(path, 'r');
+  t.after(() => handle.close());
+  const file = new HashedFile(handle, { fileName: 'file', path, totalBytes: 0 });
+  file.add(Buffer.from('some bytes'));
+  for (let time = 1; time <= 2; time += 1) await rejection(file.flush(), 'STORE_UNWRITABLE');
+  assert.throws(() => file.add(Buffer.from('more')), { code: 'STORE_UNWRITABLE' });
+  assert.equal(file.bytes, 0);
+});
 
 test('a limit on file sizes is a STORE error and not the end of the process', async (t) => {
   const { cacheDir, root } = await storePlace(t);

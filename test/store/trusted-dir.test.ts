@@ -173,6 +173,11 @@ test('folders that somebody deleted from a cache are made again', async (t) => {
   }
   assert.equal(await store.find(imageOf(), contextOf()), undefined);
   assert.deepEqual(await store.list(), []);
+  const context = contextOf();
+  for (const reportKept of [true, false]) {
+    assert.deepEqual(await store.prune({ limit: 1, reportKept }, context), { removed: [], kept: [], skipped: [] });
+  }
+  assert.deepEqual(context.warnings, []);
   assert.ok(await store.add(imageOf(), contextOf()));
   assert.ok(await store.find(imageOf(), contextOf()));
 });

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Bundle } from '../../index.ts';
 import { bytesOf } from '../bundle-text.ts';
+import { columnsOf } from '../columns.ts';
 import { COMMON_FLAGS } from '../common-flags.ts';
 import { toJson } from '../json.ts';
 import { managerFor } from '../manager-for.ts';
@@ -31,7 +32,7 @@ export const list: Verb = {
       words.say(`No images in ${images.getCacheDir()}. Get one with "smartvm ensure debian".`);
     } else if (stdout.isTTY) {
       const rows = bundles.map((bundle) => forHumans(bundle, Date.now()));
-      stdout.write(formatTable(['ID', 'ARCH', 'KERNEL', 'SIZE', 'USED', 'TRUST'], rows, stdout.columns));
+      stdout.write(formatTable(['ID', 'ARCH', 'KERNEL', 'SIZE', 'USED', 'TRUST'], rows, columnsOf(stdout)));
     } else {
       stdout.write(bundles.map((bundle) => `${forPrograms(bundle).join('\t')}\n`).join(''));
     }
