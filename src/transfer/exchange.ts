@@ -6,6 +6,7 @@ import { isPrivateAddress, namesPrivateAddress, privateTarget } from './address.
 import { connect } from './connect.ts';
 import { networkFailure, tooLate } from './connection-failure.ts';
 import type { Connections } from './connections.ts';
+import { StatusError } from './failure.ts';
 import type { Network } from './network.ts';
 import { isHttpProxy, proxyAuthorization, proxyFor, shownProxy, type Proxy } from './proxy.ts';
 import type { WideBody } from './wide-body.ts';
@@ -104,6 +105,12 @@ async function ask(
       // It sees no end: that it was cut is known better where its bytes go.
       else body.on('error', () => undefined);
       resolve({ body, wide: taken, isPrivate, proxy });
+    });
+    // Where nobody listens for this Node ends the connection, and says nothing.
+    outgoing.on('upgrade', ({ statusCode = 0, headers: said }, upgraded) => {
+      clearTimeout(timer);
+      upgraded.destroy();
+      reject(new StatusError(url.href, statusCode, said, { proxy }));
     });
     outgoing.on('error', (error) => {
       clearTimeout(timer);

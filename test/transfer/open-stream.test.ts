@@ -188,6 +188,16 @@ for (const [what, bytes] of [
   });
 }
 
+test('a host that answers with another protocol is told by its status', { timeout: 10_000 }, async (t) => {
+  const { origin, open } = await serveRaw(t, (socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n');
+  });
+  const error = await rejection(openStream(`${origin}/`, { network, limits: shortLimits() }));
+  assert.equal(error.code, 'TRANSFER_STATUS');
+  assert.match(error.message, /status 101/);
+  await until(() => open.size === 0);
+});
+
 test('a connection ends when its reader stops early', async (t) => {
   const { origin, open } = await serveRaw(t, (socket) => {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`);
