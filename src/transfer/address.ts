@@ -96,7 +96,7 @@ function blockList(...subnets: readonly (readonly [address: string, prefix: numb
 }
 
 const LOOPBACK = blockList(['127.0.0.0', 8], ['::1', 128]);
-const PRIVATE = blockList(
+const PRIVATE_IPV4 = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
@@ -107,8 +107,22 @@ const PRIVATE = blockList(
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
   ['224.0.0.0', 3],
-  ['::', 127],
+] as const;
+const PRIVATE = blockList(
+  ...PRIVATE_IPV4,
+  // The same behind a translator of protocols (RFC 6052) and a relay (RFC 3056). The mapped ones are found as they are.
+  ...PRIVATE_IPV4.map(([address, prefix]) => [`64:ff9b::${inHex(address)}`, 96 + prefix] as const),
+  ...PRIVATE_IPV4.map(([address, prefix]) => [`2002:${inHex(address)}::`, 16 + prefix] as const),
+  ['::', 96],
+  ['64:ff9b:1::', 48],
   ['fc00::', 7],
   ['fe80::', 10],
+  ['fec0::', 10],
   ['ff00::', 8],
 );
+
+/** An IPv4 address as the groups that it takes in one of IPv6. */
+function inHex(address: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
+  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}

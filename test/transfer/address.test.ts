@@ -100,7 +100,8 @@ test('private, link-local, shared and reserved addresses are told from public on
     '0.0.0.0',
   ];
   const isPrivateToo = ['100.64.0.1', '224.0.0.1', '255.255.255.255', '::1', '::', 'fe80::1', 'fd00::1', 'ff02::1'];
-  for (const address of [...isPrivate, ...isPrivateToo, '::ffff:169.254.169.254', '::ffff:a00:1']) {
+  const inIpv6 = ['::ffff:169.254.169.254', '::ffff:a00:1', '64:ff9b::a9fe:a9fe', '64:ff9b:1::a00:1', '2002:a00:1::1'];
+  for (const address of [...isPrivate, ...isPrivateToo, ...inIpv6, '::10.0.0.1', 'fec0::1']) {
     assert.equal(isPrivateAddress(address), true, address);
   }
   for (const address of [
@@ -110,6 +111,8 @@ test('private, link-local, shared and reserved addresses are told from public on
     '100.128.0.1',
     '2606:4700::1111',
     '::ffff:1.1.1.1',
+    '64:ff9b::101:101',
+    '2002:101:101::1',
     '',
   ]) {
     assert.equal(isPrivateAddress(address), false, address);
