@@ -18,8 +18,11 @@ export interface BodyOptions {
   readonly signal: AbortSignal | undefined;
   /** How many bytes there will be, as far as anybody said. */
   readonly declaredBytes: number | undefined;
-  /** Asks once for the rest from this byte of the body on; `undefined` when it cannot be had. Absent: a cut is final. */
-  readonly reopen?: ((position: number) => Promise<Rest | undefined>) | undefined;
+  /**
+   * Asks once for the rest from this byte of the body on, until `ended` is aborted; `undefined` when it cannot be had. Absent: a cut is
+   * final.
+   */
+  readonly reopen?: ((position: number, ended: AbortSignal) => Promise<Rest | undefined>) | undefined;
   /** True when a digest decides in the end: then all of the declared bytes are enough, however the answer ends. */
   readonly isVerified?: boolean | undefined;
   readonly onRetry?: OnRetry | undefined;
@@ -36,6 +39,9 @@ const PROGRESS_BYTES = 1024 * 1024;
 export class Body implements AsyncIterableIterator<Uint8Array> {
   readonly #options: BodyOptions;
   readonly #limits: TransferLimits;
+  readonly #over = new AbortController();
+  /** Aborted when the caller cancels, and when the body is given up: nothing is waited for any more. */
+  readonly #ended: AbortSignal;
   #answer: Answer;
   #incoming: Pieces;
   #position = 0;
@@ -48,6 +54,8 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
     this.#answer = answer;
     this.#limits = answer.limits;
     this.#options = options;
+    const { signal } = options;
+    this.#ended = signal === undefined ? this.#over.signal : AbortSignal.any([signal, this.#over.signal]);
     this.#incoming = answer.wide ?? new Incoming(answer);
   }
 
@@ -56,11 +64,12 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
       try {
         const piece = await this.#piece();
         if (piece === undefined) break;
-        await this.#options.rate?.take(piece.byteLength, this.#options.signal);
+        await this.#options.rate?.take(piece.byteLength, this.#ended);
         if (piece.byteLength > 0) return { done: false, value: piece };
       } catch (error) {
         this.#incoming.destroy();
         await this.#goOn(error).catch((final: unknown) => {
+          if (this.#isOver) return;
           this.#end();
           throw final;
         });
@@ -81,6 +90,7 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
 
   #end(): void {
     this.#isOver = true;
+    this.#over.abort();
     this.#incoming.destroy();
   }
 
@@ -117,6 +127,8 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
   async #goOn(failure: unknown): Promise<void> {
     const { reopen, signal, onRetry } = this.#options;
     const limits = this.#limits;
+    // The reason of an abort may look like something that another try helps against.
+    signal?.throwIfAborted();
     for (let error = failure; ;) {
       this.#attempt = this.#position - this.#brokeAt >= PROGRESS_BYTES ? 1 : this.#attempt + 1;
       this.#brokeAt = this.#position;
@@ -125,16 +137,16 @@ export class Body implements AsyncIterableIterator<Uint8Array> {
       const attempt = this.#attempt + 1;
       const source = new URL(this.#answer.finalUrl).host;
       onRetry?.({ source, message: messageOf(error), attempt, maxAttempts: limits.retries + 1, pauseMs });
-      await pause(pauseMs, signal);
+      await pause(pauseMs, this.#ended);
       try {
-        const rest = await reopen(this.#position);
+        const rest = await reopen(this.#position, this.#ended);
         if (rest === undefined) throw failure;
         this.#answer = rest.answer;
         this.#skipBytes = rest.skipBytes;
         this.#incoming = rest.answer.wide ?? new Incoming(rest.answer);
         return;
       } catch (again) {
-        signal?.throwIfAborted();
+        this.#ended.throwIfAborted();
         if (again === failure || !(again instanceof SmartVMError)) throw again;
         error = again;
       }

@@ -11,7 +11,6 @@ export interface From {
 
 /** What all connections of one artifact hold in memory of blocks that came before their turn. */
 const BLOCKS_BYTES = 32 * 1024 * 1024;
-const LEAST_BLOCK_BYTES = 1024 * 1024;
 const MOST_BLOCK_BYTES = 8 * 1024 * 1024;
 
 /**
@@ -37,7 +36,7 @@ async function openInParts(
   options: Omit<StreamOptions, 'range'>,
   { count, slots }: { readonly count: number; readonly slots: Slots },
 ): Promise<OpenedStream> {
-  const blockBytes = Math.max(LEAST_BLOCK_BYTES, Math.min(MOST_BLOCK_BYTES, Math.floor(BLOCKS_BYTES / count)));
+  const blockBytes = Math.min(MOST_BLOCK_BYTES, Math.floor(BLOCKS_BYTES / count));
   const connections = new Connections();
   try {
     const first = await continueStream(address, { start, end: start + blockBytes, etag }, { ...options, connections });
@@ -48,18 +47,24 @@ async function openInParts(
       const openPart = async (from: number, end: number, ended: AbortSignal): Promise<AsyncIterable<Uint8Array>> => {
         const signal = options.signal === undefined ? ended : AbortSignal.any([options.signal, ended]);
         const range = { start: from, end };
-        return (await openStream(address, { ...options, connections, ifMatch, signal, range })).body;
+        const part = { ...options, connections, ifMatch, expectedBytes: totalBytes, signal, range };
+        return (await openStream(address, part)).body;
       };
       const onEnd = (): void => connections.close();
       const body = new ParallelBody({ first, totalBytes, blockBytes, ahead: count, openPart, slots, onEnd });
       return { ...first, bytes: totalBytes - first.start, body };
     }
     connections.keepNone();
-    if (!isPart) return first;
+    if (isAllFrom(first)) return first;
     await first.body.return?.();
     return await openStream(address, options);
   } catch (error) {
     connections.close();
     throw error;
   }
+}
+
+/** True for a stream that ends where its object ends: not for a part of nobody knows how much. */
+function isAllFrom({ start, bytes, totalBytes }: OpenedStream): boolean {
+  return bytes === undefined || (totalBytes !== undefined && start + bytes === totalBytes);
 }

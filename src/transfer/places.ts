@@ -18,7 +18,7 @@ export class Places {
 
   /**
    * The bytes that came from these places together were wrong. Which one of several lied is not known: the last one is asked for
-   * all of them first, once. True when there is a place left to ask.
+   * all of them first, once. True when there is a place left to ask; when there is none, a later transfer asks all of them again.
    */
   disown(used: readonly string[]): boolean {
     const last = used.at(-1);
@@ -28,6 +28,9 @@ export class Places {
     } else {
       for (const place of used) this.#liars.add(place);
     }
-    return this.left.length > 0;
+    if (this.left.length > 0) return true;
+    this.#liars.clear();
+    this.#wasReordered = false;
+    return false;
   }
 }

@@ -19,27 +19,38 @@ export function contentRange({ status, headers }: Answer): ContentRange | undefi
 }
 
 /**
+ * True for the part that was asked for, as far as it lies in the object. One to the end of an object of unknown size may be of any
+ * length: it is not taken for that.
+ */
+export function isRange(
+  answer: Answer,
+  { start, end = Infinity }: WantedRange,
+  expectedBytes: number | undefined,
+): boolean {
+  const got = contentRange(answer);
+  if (got === undefined || got.start !== start) return false;
+  const total = got.total ?? expectedBytes;
+  const fits = total === undefined ? end !== Infinity && got.end <= end : got.end === Math.min(end, total);
+  return fits && (lengthOf(answer) ?? got.end - start) === got.end - start;
+}
+
+interface WantedRange {
+  readonly start: number;
+  /** First byte that is not wanted. Absent: all that follows. */
+  readonly end?: number | undefined;
+}
+
+/**
  * How many bytes of the wanted range come; a range beyond the object's end is shorter.
  *
  * @throws SmartVMError `TRANSFER_REFUSED` for another range, `TRANSFER_TRUNCATED` or `TRANSFER_TOO_LARGE` for an object of another size.
  */
-export function rangeLength(
-  answer: Answer,
-  { start, end = Infinity }: { readonly start: number; readonly end?: number | undefined },
-  expectedBytes: number | undefined,
-): number {
+export function rangeLength(answer: Answer, { start, end }: WantedRange, expectedBytes: number | undefined): number {
   const got = contentRange(answer);
-  const total = got?.total ?? expectedBytes ?? Infinity;
-  const fits =
-    got !== undefined &&
-    got.start === start &&
-    got.end <= end &&
-    (total === Infinity || got.end === Math.min(end, total)) &&
-    (lengthOf(answer) ?? got.end - start) === got.end - start;
-  if (!fits) {
+  if (got === undefined || !isRange(answer, { start, end }, expectedBytes)) {
     const said = JSON.stringify(answer.headers['content-range']?.slice(0, 80) ?? `status ${answer.status}`);
     throw new SmartVMError(
-      `${shown(answer.finalUrl)} was asked for bytes from ${start}${end === Infinity ? '' : ` to ${end}`}, and answered with ${said}`,
+      `${shown(answer.finalUrl)} was asked for bytes from ${start}${end === undefined ? '' : ` to ${end}`}, and answered with ${said}`,
       'TRANSFER_REFUSED',
       { hint: 'The host serves no ranges as they are asked for: fetch the whole.' },
     );

@@ -41,6 +41,9 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
   readonly #places: Places;
   readonly #context: Context;
   readonly #leave: () => void;
+  readonly #end = new AbortController();
+  /** Aborted when the caller cancels, and when the stream is given up. */
+  readonly #ended: AbortSignal;
   /** Places that gave bytes, and those that were not asked yet. */
   readonly #used: string[] = [];
   #untried: readonly string[];
@@ -58,6 +61,8 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
     this.#places = places;
     this.#context = context;
     this.#leave = leave;
+    const { signal } = context;
+    this.#ended = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
     this.#untried = places.left;
   }
 
@@ -95,7 +100,9 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
         this.#position += byteLength - knownBytes;
         if (knownBytes < byteLength) return { done: false, value: result.value.subarray(knownBytes) };
       } catch (error) {
-        await this.#goOnElsewhere(error);
+        await this.#goOnElsewhere(error).catch((final: unknown) => {
+          if (!this.#end.signal.aborted) throw final;
+        });
       }
     }
     this.#leave();
@@ -103,6 +110,7 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
   }
 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#end.abort();
     await this.#opened?.body.return?.();
     this.#leave();
     return { done: true, value: undefined };
@@ -119,7 +127,7 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
   /** Has the rest under way from the next place, or throws the failure that is the last. */
   async #goOnElsewhere(failure: unknown): Promise<void> {
     const position = this.#position;
-    if (!isOfPlace(failure) || this.#untried.length === 0) {
+    if (!this.#isOfPlace(failure) || this.#untried.length === 0) {
       this.#leave();
       throw this.#told(failure);
     }
@@ -141,7 +149,7 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
         this.#used.push(place);
         return;
       } catch (error) {
-        if (!isOfPlace(error) || others.length === 0) {
+        if (!this.#isOfPlace(error) || others.length === 0) {
           this.#leave();
           throw this.#told(error);
         }
@@ -155,7 +163,7 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
     const { retries } = this.#network.limits();
     const options: StreamOptions = {
       network: this.#network,
-      signal: this.#context.signal,
+      signal: this.#ended,
       expectedBytes: bytes,
       ifMatch: place === url ? etag : undefined,
       isVerified: sha256 !== undefined,
@@ -165,6 +173,11 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
     };
     if (this.#range !== undefined) return await openStream(place, { ...options, range: this.#range });
     return await openObject(place, from, options);
+  }
+
+  /** True for what a place did; an abort, whatever its reason, or a fault of ours, is nobody's. */
+  #isOfPlace(error: unknown): boolean {
+    return error instanceof SmartVMError && !this.#ended.aborted;
   }
 
   #warn(error: unknown): void {
@@ -187,11 +200,6 @@ class RemoteStream implements ArtifactStream, AsyncIterableIterator<Uint8Array> 
       },
     );
   }
-}
-
-/** True for what a place did; an abort, or a fault of ours, is nobody's. */
-function isOfPlace(error: unknown): boolean {
-  return error instanceof SmartVMError;
 }
 
 function causesOf(error: unknown): Error[] {

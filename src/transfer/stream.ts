@@ -1,7 +1,9 @@
 import { isUnencoded, orDestroyed, refuseEncoding } from './answer.ts';
+import { SmartVMError } from '../errors.ts';
+import { shown } from './address.ts';
 import { Body, type Rest } from './body.ts';
 import { StatusError } from './failure.ts';
-import { contentRange, lengthOf, rangeHeader, rangeLength, requireLength } from './range.ts';
+import { contentRange, isRange, lengthOf, rangeHeader, rangeLength, requireLength } from './range.ts';
 import { request, type Answer, type RequestOptions } from './request.ts';
 
 export interface StreamOptions extends RequestOptions {
@@ -36,7 +38,8 @@ export interface OpenedStream {
  * it rejects while it is read: `TRANSFER_TRUNCATED`, `TRANSFER_TIMEOUT`, `TRANSFER_TOO_LARGE`.
  *
  * Rejects with the codes of `request`; with `TRANSFER_TRUNCATED` or `TRANSFER_TOO_LARGE` when the server says another size than is
- * expected; with `TRANSFER_REFUSED` for an encoded body and for a range that is not the one that was asked for.
+ * expected; with `TRANSFER_REFUSED` for an encoded body and for a range that is not the one that was asked for; with `TRANSFER_CHANGED`
+ * when the answer has another strong ETag than `ifMatch`.
  */
 export async function openStream(address: string, options: StreamOptions): Promise<OpenedStream> {
   const { range } = options;
@@ -59,7 +62,9 @@ export async function continueStream(
   const headers = { ...conditions(options), ...ifRange, range: rangeHeader(start, end) };
   const answer = await unlessBeyond(request(address, { ...options, headers, isLarge: true }));
   if (answer?.status === 200) return await orDestroyed(answer, () => received(address, answer, options));
-  const isRest = answer !== undefined && isRestFrom(start, answer, options.expectedBytes, etag);
+  const { expectedBytes } = options;
+  const isRest =
+    answer !== undefined && isRange(answer, { start, end }, expectedBytes) && isSame(answer, etag, expectedBytes);
   if (isRest) return await orDestroyed(answer, () => received(address, answer, { ...options, range: { start, end } }));
   answer?.body.destroy();
   return await openStream(address, options);
@@ -69,6 +74,7 @@ export async function continueStream(
 function received(address: string, answer: Answer, options: StreamOptions): OpenedStream {
   const { range, expectedBytes, signal, network, onRetry } = options;
   refuseEncoding(answer);
+  requireEtag(answer, options.ifMatch);
   const bytes = range === undefined ? lengthOf(answer) : rangeLength(answer, range, expectedBytes);
   if (range === undefined && bytes !== undefined && expectedBytes !== undefined) {
     requireLength(answer, bytes, expectedBytes);
@@ -77,8 +83,11 @@ function received(address: string, answer: Answer, options: StreamOptions): Open
   const { etag, 'accept-ranges': ranges } = answer.headers;
   const totalBytes = contentRange(answer)?.total ?? (range === undefined ? bytes : undefined);
   const start = range?.start ?? 0;
-  const reopen = (position: number): Promise<Rest | undefined> =>
-    restFrom(address, { start: start + position, end: range?.end, etag, totalBytes }, options);
+  const reopen = (position: number, ended: AbortSignal): Promise<Rest | undefined> => {
+    const isSizeKnown = declaredBytes !== undefined;
+    const wanted = { start: start + position, end: range?.end, etag, totalBytes, isSizeKnown };
+    return restFrom(address, wanted, { ...options, signal: ended });
+  };
   const canGoOn = isStrong(etag) || options.isVerified === true;
   return {
     body: new Body(answer, {
@@ -104,6 +113,8 @@ interface Wanted {
   readonly end: number | undefined;
   readonly etag: string | undefined;
   readonly totalBytes: number | undefined;
+  /** True when it will be seen that something is missing. */
+  readonly isSizeKnown: boolean;
 }
 
 /** Asks once for the rest of the same object; nothing when the server has another one, or sends no rest that fits. */
@@ -117,7 +128,9 @@ async function restFrom(address: string, wanted: Wanted, options: StreamOptions)
   };
   const once = { ...options, isLarge: true, limits: { ...options.limits, retries: 0 } };
   const answer = await unlessBeyond(request(address, { ...once, headers }));
-  if (answer !== undefined && isUnencoded(answer) && isRestFrom(start, answer, totalBytes, etag)) {
+  const isRest = (part: Answer): boolean => contentRange(part)?.start === start && isSame(part, etag, totalBytes);
+  const isEnough = (part: Answer): boolean => wanted.isSizeKnown || isRange(part, { start, end }, totalBytes);
+  if (answer !== undefined && isUnencoded(answer) && isRest(answer) && isEnough(answer)) {
     return { answer, skipBytes: 0 };
   }
   const binding = options.isVerified === true ? undefined : etag;
@@ -142,16 +155,22 @@ async function unlessBeyond(asked: Promise<Answer>): Promise<Answer | undefined>
   }
 }
 
-/** True for the part from `start` on of an object with this size and this ETag, as far as they are known. */
-function isRestFrom(start: number, answer: Answer, totalBytes: number | undefined, etag: string | undefined): boolean {
-  const got = contentRange(answer);
-  return got?.start === start && isSame(answer, etag, totalBytes);
-}
-
+/** True for an answer of an object with this size and this ETag, as far as they are known. */
 function isSame(answer: Answer, etag: string | undefined, totalBytes: number | undefined): boolean {
   const total = contentRange(answer)?.total ?? (answer.status === 200 ? lengthOf(answer) : undefined);
   const sameSize = totalBytes === undefined || total === totalBytes;
   return sameSize && (etag === undefined || answer.headers.etag === etag);
+}
+
+/** Not every server heeds `If-Match`. A weak ETag may be the strong one after some proxy. */
+function requireEtag({ headers, finalUrl }: Answer, wanted: string | undefined): void {
+  const { etag } = headers;
+  if (wanted === undefined || !isStrong(etag) || etag === wanted) return;
+  throw new SmartVMError(
+    `${shown(finalUrl)} has the ETag ${etag.slice(0, 80)} now, and ${wanted} was asked for`,
+    'TRANSFER_CHANGED',
+    { hint: 'It was replaced since it was looked up: ask again.', retryable: true },
+  );
 }
 
 function conditions({ headers, ifMatch }: StreamOptions): Readonly<Record<string, string>> {

@@ -1,3 +1,5 @@
+import { isStrong } from './stream.ts';
+
 /** What a stream says of itself so that another one can go on where it ended. */
 export interface Validator {
   /** The address that gave the bytes. */
@@ -17,7 +19,7 @@ export function readValidator(text: string): Validator | undefined {
     if (typeof value !== 'object' || value === null || !('url' in value) || typeof value.url !== 'string')
       return undefined;
     const etag = 'etag' in value && typeof value.etag === 'string' ? value.etag : undefined;
-    return { url: value.url, etag };
+    return { url: value.url, etag: isStrong(etag) ? etag : undefined };
   } catch {
     return undefined;
   }

@@ -17,6 +17,12 @@ export interface ObjectBehaviour {
   ignoresConditions: boolean;
   /** Moves every range that is served. */
   shift: number;
+  /** No part is larger, however much was asked for. */
+  partBytes: number;
+  /** Parts do not say of how much they are one (`bytes 0-99/*`). */
+  hidesTotal: boolean;
+  /** Whole objects are sent in chunks, without their length. */
+  hidesLength: boolean;
 }
 
 export interface ObjectServer extends HttpServer {
@@ -44,6 +50,7 @@ export async function startObjectServer(
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const { content, etag, servesRanges, cutAfter, stallAfter, status, shift, ignoresConditions } = object.behaviour;
+    const { partBytes, hidesTotal, hidesLength } = object.behaviour;
     const { range, 'if-range': ifRange, 'if-match': ifMatch } = request.headers;
     object.asked.push([range, ifRange].filter((one) => one !== undefined).join(' '));
     const isOther = (condition: unknown): boolean =>
@@ -57,14 +64,16 @@ export async function startObjectServer(
     const found = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
     const isPart = servesRanges && found !== null && !isOther(ifRange);
     const start = isPart ? Number(found[1]) + shift : 0;
-    const end = isPart && found[2] ? Math.min(Number(found[2]) + 1, content.byteLength) : content.byteLength;
+    const wantedEnd = isPart && found[2] ? Math.min(Number(found[2]) + 1, content.byteLength) : content.byteLength;
+    const end = isPart ? Math.min(wantedEnd, start + partBytes) : wantedEnd;
     if (isPart && start >= content.byteLength) {
       response.writeHead(416).end();
       return;
     }
     if (servesRanges) response.setHeader('accept-ranges', 'bytes');
-    response.setHeader('content-length', end - start);
-    if (isPart) response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${content.byteLength}` });
+    if (isPart || !hidesLength) response.setHeader('content-length', end - start);
+    const total = hidesTotal ? '*' : content.byteLength;
+    if (isPart) response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${total}` });
     const stop = Math.min(end, start + cutAfter, start + stallAfter);
     object.sentBytes += stop - start;
     response.write(content.subarray(start, stop), () => {
@@ -84,6 +93,9 @@ export async function startObjectServer(
       status: 200,
       ignoresConditions: false,
       shift: 0,
+      partBytes: Infinity,
+      hidesTotal: false,
+      hidesLength: false,
       ...behaviour,
     },
     asked: [],

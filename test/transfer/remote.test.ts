@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { SmartVMError } from '../../src/errors.ts';
 import type { ArtifactStream } from '../../src/image.ts';
 import type { TransferSettings } from '../../src/settings.ts';
 import { Network } from '../../src/transfer/network.ts';
@@ -7,7 +8,7 @@ import { remoteOpener, type RemoteObject } from '../../src/transfer/remote.ts';
 import { contextOf, sha256Of } from '../support/images.ts';
 import { startObjectServer, type ObjectBehaviour, type ObjectServer } from '../support/object-server.ts';
 import { rejection } from '../support/rejection.ts';
-import { bytesOf, until } from './transfer.fixture.ts';
+import { bytesOf, serve, until } from './transfer.fixture.ts';
 
 const CONTENT = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251));
 const OTHER = Buffer.alloc(CONTENT.byteLength, 'lies');
@@ -116,6 +117,47 @@ test('a mirror that was disowned is not asked again', async (t) => {
   assert.equal(second.disown?.('other bytes'), false);
 });
 
+test('when every place has lied the next transfer asks them again', async (t) => {
+  const liar = await serving(t, { content: OTHER });
+  const open = opener(liar);
+  const first = await open(contextOf());
+  await bytesOf(first);
+  assert.equal(first.disown?.('other bytes'), false);
+  liar.behaviour.content = CONTENT;
+  assert.ok((await bytesOf(await open(contextOf()))).equals(CONTENT));
+});
+
+test('a transfer that is ended for the failure of another one asks nobody, and warns of nobody', async (t) => {
+  const [origin, mirror] = [await serving(t), await serving(t, { stallAfter: 10_000 })];
+  const controller = new AbortController();
+  const failure = new SmartVMError('the kernel broke', 'TRANSFER_TRUNCATED', { retryable: true });
+  const context = contextOf(controller.signal);
+  const stream = await opener(origin, [mirror])(context);
+  const error = await rejection(
+    (async () => {
+      for await (const _ of stream) controller.abort(failure);
+    })(),
+  );
+  assert.equal(error, failure);
+  assert.deepEqual([context.warnings, context.events, origin.asked], [[], [], []]);
+});
+
+test('a stream that is given up while it asks the next place ends at once', { timeout: 10_000 }, async (t) => {
+  const silent = await serve(t, () => undefined);
+  const mirror = await serving(t, { cutAfter: 30_000 });
+  const settings = { mirrors: [`${silent.origin}=${mirror.origin}`], limits: { retries: 0 } };
+  const network = new Network({ allowHttp: [], ...settings });
+  const stream = await remoteOpener({ url: `${silent.origin}/x`, sha256: SHA256 }, network)(contextOf());
+  const iterator = stream[Symbol.asyncIterator]();
+  const rest = (async () => {
+    while ((await iterator.next()).done !== true);
+  })();
+  await until(async () => (await silent.connections()) === 1);
+  await iterator.return?.();
+  await rest;
+  await until(async () => (await silent.connections()) === 0);
+});
+
 test('bytes without a digest never come from a mirror', async (t) => {
   const [origin, liar] = [await serving(t), await serving(t, { content: OTHER })];
   const stream = await opener(origin, [liar], {})(contextOf());
@@ -157,6 +199,8 @@ for (const [what, change, object] of [
   ['is answered with another part', { shift: 1 }, {}],
   ['is another object by its size', { content: CONTENT.subarray(0, 60_000), etag: '"v1"' }, { bytes: 60_000 }],
   ['is shorter than what there was', { content: CONTENT.subarray(0, 10) }, {}],
+  ['is a part of nobody knows how much', { hidesTotal: true, partBytes: 10_000 }, {}],
+  ['is only a part of the rest', { partBytes: 10_000 }, {}],
 ] as const) {
   test(`a stream that ${what} begins again, and says so`, async (t) => {
     const server = await serving(t);
@@ -169,6 +213,27 @@ for (const [what, change, object] of [
     assert.ok((await bytesOf(again)).equals(server.behaviour.content));
   });
 }
+
+test('a body of unknown length that breaks is not taken for whole after a part of its rest', async (t) => {
+  const server = await serving(t, { hidesLength: true, cutAfter: 60_000, partBytes: 10_000 });
+  const error = await rejection(opener(server, [], {})(contextOf()).then(bytesOf));
+  assert.match(error.message, /after 60000 bytes/);
+});
+
+test('a note that nobody here has written does not keep an object from being asked for', async (t) => {
+  const server = await serving(t);
+  const validator = JSON.stringify({ url: `${server.origin}/x`, etag: '"v1"\r\nx: \u0394' });
+  const stream = await opener(server, [], {})(contextOf(), { start: 10, validator });
+  assert.equal(stream.start, 0);
+  assert.ok((await bytesOf(stream)).equals(CONTENT));
+});
+
+test('an object with another ETag than was listed is not taken, also where the server heeds no condition', async (t) => {
+  const server = await serving(t, { etag: '"v2"', ignoresConditions: true });
+  const error = await rejection(opener(server, [], { etag: '"v1"' })(contextOf()));
+  assert.equal(error.code, 'TRANSFER_CHANGED');
+  assert.match(error.message, /"v2".*"v1"/);
+});
 
 for (const [what, behaviour] of [
   ['on a server that serves no parts', { servesRanges: false }],
@@ -245,6 +310,8 @@ for (const [what, behaviour] of [
   ['breaks', { cutAfter: 3_000_000 }],
   ['serves no parts', { servesRanges: false }],
   ['has no ETag', { etag: '' }],
+  ['does not say the size of the whole', { hidesTotal: true }],
+  ['sends less than it is asked for', { partBytes: 500_000 }],
 ] as const) {
   test(`several connections to a server that ${what} give the same bytes`, async (t) => {
     const content = Buffer.alloc(24 * 1024 * 1024, 'a part of it');
@@ -254,19 +321,50 @@ for (const [what, behaviour] of [
   });
 }
 
-test('an object that is replaced between two parts is never pieced together', async (t) => {
-  const content = Buffer.alloc(32 * 1024 * 1024, 'first');
+test('an object of unknown size and without a digest comes whole over several connections', async (t) => {
+  const content = Buffer.alloc(24 * 1024 * 1024, 'a part of it');
+  for (const behaviour of [{}, { partBytes: 500_000 }, { servesRanges: false, hidesLength: true }]) {
+    const server = await serving(t, { content, hidesTotal: true, ...behaviour });
+    const stream = await opener(server, [], {}, { connections: 4 })(contextOf());
+    assert.equal(sha256Of(await bytesOf(stream)), sha256Of(content));
+  }
+});
+
+test('a part that is shorter than was asked for leaves no gap', async (t) => {
+  const content = Buffer.alloc(24 * 1024 * 1024, 'a part of it');
   const server = await serving(t, { content });
-  const stream = await opener(server, [], { bytes: content.byteLength }, { connections: 2 })(contextOf());
+  const stream = await opener(server, [], {}, { connections: 2 })(contextOf());
   const error = await rejection(
     (async () => {
-      for await (const _ of stream)
-        Object.assign(server.behaviour, { content: Buffer.alloc(content.byteLength), etag: '"v2"' });
+      for await (const _ of stream) Object.assign(server.behaviour, { partBytes: 500_000, hidesTotal: true });
     })(),
   );
-  assert.match(error.message, /412/);
-  await until(async () => (await server.connections()) === 0);
+  assert.equal(error.code, 'TRANSFER_REFUSED');
 });
+
+test('what waits for its turn is never more than 32 MiB, however many connections there are', async (t) => {
+  const server = await serving(t, { content: Buffer.alloc(80 * 1024 * 1024) });
+  const stream = await opener(server, [], undefined, { connections: 64 })(contextOf());
+  await until(() => server.asked.length >= 64);
+  const ends = server.asked.map((range) => Number(/-(\d+)$/.exec(range)?.[1]) + 1);
+  assert.ok(Math.max(...ends) <= 32 * 1024 * 1024, `${Math.max(...ends)} bytes`);
+  await begin(stream, 1);
+});
+
+for (const ignoresConditions of [false, true])
+  test(`an object that is replaced between two parts is never pieced together${ignoresConditions ? ', also where the server heeds no condition' : ''}`, async (t) => {
+    const content = Buffer.alloc(32 * 1024 * 1024, 'first');
+    const server = await serving(t, { content, ignoresConditions });
+    const stream = await opener(server, [], { bytes: content.byteLength }, { connections: 2 })(contextOf());
+    const error = await rejection(
+      (async () => {
+        for await (const _ of stream)
+          Object.assign(server.behaviour, { content: Buffer.alloc(content.byteLength), etag: '"v2"' });
+      })(),
+    );
+    assert.equal(error.code, ignoresConditions ? 'TRANSFER_CHANGED' : 'TRANSFER_STATUS');
+    await until(async () => (await server.connections()) === 0);
+  });
 
 test('several connections end with a reader that leaves', async (t) => {
   const server = await serving(t, { content: Buffer.alloc(64 * 1024 * 1024) });

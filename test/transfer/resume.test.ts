@@ -4,7 +4,7 @@ import test, { type TestContext } from 'node:test';
 import type { HttpServer } from '../support/http-server.ts';
 import { openStream } from '../../src/transfer/transfer.ts';
 import { rejection } from '../support/rejection.ts';
-import { bytesOf, network, serve } from './transfer.fixture.ts';
+import { bytesOf, network, serve, until } from './transfer.fixture.ts';
 
 const CONTENT = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251));
 
@@ -37,6 +37,22 @@ for (const [what, change] of [
     assert.match(error.message, /after 30000 of 100000 bytes/);
   });
 }
+
+test('a body that is given up while it waits for its next try ends at once', { timeout: 10_000 }, async (t) => {
+  let isBroken = false;
+  const { origin } = await serve(t, (_, response) => {
+    if (isBroken) response.writeHead(503, { 'retry-after': '30' }).end();
+    else response.writeHead(200, { etag: '"v1"', 'content-length': 10 }).write('12345', () => response.destroy());
+    isBroken = true;
+  });
+  const pauses: number[] = [];
+  const onRetry = ({ pauseMs }: { readonly pauseMs: number }): void => void pauses.push(pauseMs);
+  const { body } = await openStream(`${origin}/`, { network, onRetry });
+  const rest = bytesOf(body).catch(() => undefined);
+  await until(() => pauses.some((pauseMs) => pauseMs >= 30_000));
+  await body.return?.();
+  await rest;
+});
 
 test('a body that breaks again and again without getting anywhere is given up', async (t) => {
   const { origin, asked } = await cutting(t, { cutAfter: 10 });
