@@ -31,7 +31,7 @@ export function sourceSettingsFrom(options: BaseImageManagerOptions, env: NodeJS
   const bucketUrl = options.bucketUrl || env['SMARTVM_BUCKET_URL'];
   const releasesUrl = options.releasesUrl || env['SMARTVM_RELEASES_URL'];
   const mirrors = mirrorsFrom(options, env);
-  const places = mirrors.flatMap((mirror) => mirror.split(/=(?=https?:)/).slice(-1));
+  const places = mirrors.flatMap((mirror) => mirror.split(/=(?=https?:)/i).slice(-1));
   const configured = [bucketUrl, releasesUrl, ...places].filter((url) => url !== undefined && URL.canParse(url));
   const { connections, bytesPerSecond } = options;
   return {
@@ -48,18 +48,24 @@ export function sourceSettingsFrom(options: BaseImageManagerOptions, env: NodeJS
 }
 
 function mirrorsFrom({ mirrors }: BaseImageManagerOptions, env: NodeJS.ProcessEnv): readonly string[] {
-  const named = mirrors ?? (env['SMARTVM_MIRRORS'] ?? '').split(/[\s,]+/).filter((place) => place !== '');
+  const named: unknown = mirrors ?? (env['SMARTVM_MIRRORS'] ?? '').split(/[\s,]+/).filter((place) => place !== '');
   const option = mirrors === undefined ? 'SMARTVM_MIRRORS' : 'mirrors';
-  for (const place of named) {
-    const isPlace = place === 'direct' || place === 'off' || place.split(/=(?=https?:)/).every(isAddress);
-    if (!isPlace) {
-      throw wrong(
-        `${option} must be addresses, <beginning>=<place>, "direct" or "off", got ${JSON.stringify(place.slice(0, 200))}`,
-        'For example https://mirror.example/images, or https://images.example/sets=https://mirror.example/sets.',
-      );
-    }
-  }
-  return named;
+  if (!Array.isArray(named)) throw wrong(`${option} must be a list, got ${given(named)}`, MIRRORS_HINT);
+  return named.map((place: unknown) => {
+    if (isPlace(place)) return place;
+    throw wrong(
+      `${option} must be addresses, <beginning>=<place>, "direct" or "off", got ${given(place)}`,
+      MIRRORS_HINT,
+    );
+  });
+}
+
+const MIRRORS_HINT =
+  'For example https://mirror.example/images, or https://images.example/sets=https://mirror.example/sets.';
+
+function isPlace(place: unknown): place is string {
+  if (typeof place !== 'string') return false;
+  return place === 'direct' || place === 'off' || place.split(/=(?=https?:)/i).every(isAddress);
 }
 
 function isAddress(text: string): boolean {
@@ -68,40 +74,59 @@ function isAddress(text: string): boolean {
   return username === '' && password === '' && search === '' && hash === '';
 }
 
-function limitsFrom({ limits = {} }: BaseImageManagerOptions): Partial<TransferLimits> {
-  const given: Partial<Record<keyof TransferLimits, number>> = {};
-  for (const [name, value] of Object.entries(limits)) {
+function limitsFrom({ limits }: BaseImageManagerOptions): Partial<TransferLimits> {
+  const set: Partial<Record<keyof TransferLimits, number>> = {};
+  for (const [name, value] of fieldsOf('limits', limits ?? {})) {
     if (!isLimit(name)) {
       throw wrong(`limits.${name} is no limit`, `The limits are ${Object.keys(LEAST).join(', ')}.`);
     }
     const limit = wholeNumber(`limits.${name}`, value, LEAST[name], name.endsWith('Ms') ? MOST_MS : 2 ** 40);
-    if (limit !== undefined) given[name] = limit;
+    if (limit !== undefined) set[name] = limit;
   }
-  return given;
+  return set;
 }
 
 /** Header fields by the origin they are for; their values are never shown. */
-function headersFrom({ headers = {} }: BaseImageManagerOptions): NonNullable<SourceSettings['headers']> {
+function headersFrom({ headers }: BaseImageManagerOptions): NonNullable<SourceSettings['headers']> {
   const byOrigin: Record<string, Record<string, string>> = {};
-  for (const [key, fields] of Object.entries(headers)) {
+  for (const [key, fields] of fieldsOf('headers', headers ?? {})) {
     const address = key.includes('://') ? key : `https://${key}`;
     if (!isAddress(address) || !/^\/?$/.test(new URL(address).pathname)) {
       throw wrong(
-        `headers must be named by an origin or a host, got ${JSON.stringify(key.slice(0, 200))}`,
+        `headers must be named by an origin or a host, got ${given(key)}`,
         'For example https://images.example, or images.example for the same.',
       );
     }
-    for (const [name, value] of Object.entries(fields)) {
-      const isField = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) && /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(value);
-      if (!isField)
+    const { origin } = new URL(address);
+    for (const [name, value] of fieldsOf(`headers[${JSON.stringify(key)}]`, fields)) {
+      if (!isField(name, value))
         throw wrong(
           `headers[${JSON.stringify(key)}][${JSON.stringify(name)}] is no header field`,
           'One line, and a name of letters.',
         );
+      byOrigin[origin] = { ...byOrigin[origin], [name]: value };
     }
-    byOrigin[new URL(address).origin] = { ...byOrigin[new URL(address).origin], ...fields };
   }
   return byOrigin;
+}
+
+function isField(name: string, value: unknown): value is string {
+  const isToken = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);
+  return isToken && typeof value === 'string' && /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(value);
+}
+
+/** Options come from programs that no compiler has checked, too. */
+function fieldsOf(option: string, value: unknown): readonly [name: string, value: unknown][] {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.entries(value);
+  throw wrong(`${option} must be an object, got ${given(value)}`, 'Leave it out for the default.');
+}
+
+/** A value as it may be shown: without the password of an address. */
+function given(value: unknown): string {
+  return JSON.stringify([value])
+    .slice(1, -1)
+    .replace(/\/\/.*@/, '//…@')
+    .slice(0, 200);
 }
 
 function isLimit(name: string): name is keyof TransferLimits {

@@ -46,6 +46,11 @@ for (const [options, message] of [
   [{ mirrors: ['mirror.lan'] }, /^mirrors must be addresses, .*, got "mirror\.lan"$/],
   [{ mirrors: ['https://user:pw@mirror.lan'] }, /^mirrors must be addresses/],
   [{ mirrors: ['https://a.example=ftp://b'] }, /^mirrors must be addresses/],
+  [{ mirrors: 'https://mirror.lan' }, /^mirrors must be a list, got "https:\/\/mirror\.lan"$/],
+  [{ mirrors: [5] }, /^mirrors must be addresses, .*, got 5$/],
+  [{ limits: 5 }, 'limits must be an object, got 5'],
+  [{ headers: { 'a.example': null } }, 'headers["a.example"] must be an object, got null'],
+  [{ headers: { 'a.example': { 'x-key': 5 } } }, 'headers["a.example"]["x-key"] is no header field'],
   [{ headers: { 'https://a.example/path': {} } }, /^headers must be named by an origin or a host/],
   [{ headers: { 'a.example': { 'x key': '1' } } }, 'headers["a.example"]["x key"] is no header field'],
 ] as const) {
@@ -56,6 +61,25 @@ for (const [options, message] of [
     });
   });
 }
+
+test('an address that is refused is told without its password', () => {
+  const address = 'https://user:secret@mirror.lan';
+  for (const options of [
+    { mirrors: [address] },
+    { mirrors: [`https://a=${address}`] },
+    { headers: { [address]: {} } },
+  ]) {
+    assert.throws(
+      () => sourceSettingsFrom(options, {}),
+      (error: Error) => /mirror\.lan/.test(error.message) && !error.message.includes('secret'),
+    );
+  }
+});
+
+test('what is null is as good as left out', () => {
+  const options = { limits: null, headers: null, mirrors: null } as unknown as BaseImageManagerOptions;
+  assert.deepEqual(sourceSettingsFrom(options, {}), sourceSettingsFrom({}, {}));
+});
 
 test('a header field that is refused is told without its value', () => {
   const headers = { 'a.example': { authorization: 'Bearer secret\r\nx: y' } };

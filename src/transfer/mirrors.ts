@@ -26,13 +26,15 @@ export function placesFor(address: string, mirrors: readonly string[]): readonly
 
 /** The address in a mirror; `undefined` when the mirror is not for it. */
 function placeIn(mirror: string, address: string): string | undefined {
-  const [, beginning, place] = /^(https?:\/\/[^\s=]+)=(https?:\/\/\S+)$/.exec(mirror) ?? [];
+  const [, beginning, place] = /^(https?:\/\/[^\s=]+)=(https?:\/\/\S+)$/i.exec(mirror) ?? [];
   if (beginning === undefined || place === undefined) {
     const { host, pathname, search } = new URL(address);
     return `${withoutSlash(mirror)}/${host}${pathname}${search}`;
   }
-  const rest = address.slice(withoutSlash(beginning).length);
-  const isBelow = address.startsWith(withoutSlash(beginning)) && /^(?:[/?#]|$)/.test(rest);
+  // As both are written when they are asked for: without a default port, hosts in lower case.
+  const [{ href }, from] = [new URL(address), withoutSlash(new URL(beginning).href)];
+  const rest = href.slice(from.length);
+  const isBelow = href.startsWith(from) && /^(?:[/?#]|$)/.test(rest);
   return isBelow ? `${withoutSlash(place)}${rest}` : undefined;
 }
 

@@ -21,6 +21,11 @@ for (const [what, mirrors, places] of [
     ['https://images.example/sets/=https://a.example/copy'],
     ['https://a.example/copy/1/vmlinux?v=2', ADDRESS],
   ],
+  [
+    'however a beginning is written, it is the same',
+    ['HTTPS://Images.Example:443/sets=https://a.example/copy'],
+    ['https://a.example/copy/1/vmlinux?v=2', ADDRESS],
+  ],
   ['a mirror of another beginning does not have it', ['https://images.example/set=https://a.example'], [ADDRESS]],
   [
     'direct says when its own turn is',
