@@ -4,7 +4,7 @@ import { shown } from './address.ts';
 /**
  * Where the bytes of an address are looked for, in order. `direct` stands for the address itself, which comes last where the list does
  * not name it; `off` ends the list. Any other entry is a place that has everything under `<host>/<path>`, or `<beginning>=<place>`: what
- * begins like that, with the place in stead of the beginning.
+ * begins like that, with the place in stead of the beginning. A query stays behind: it may be signed, for that one host.
  *
  * @throws SmartVMError `TRANSFER_REFUSED` when nowhere is left to ask.
  */
@@ -28,13 +28,14 @@ export function placesFor(address: string, mirrors: readonly string[]): readonly
 function placeIn(mirror: string, address: string): string | undefined {
   const [, beginning, place] = /^(https?:\/\/[^\s=]+)=(https?:\/\/\S+)$/i.exec(mirror) ?? [];
   if (beginning === undefined || place === undefined) {
-    const { host, pathname, search } = new URL(address);
-    return `${withoutSlash(mirror)}/${host}${pathname}${search}`;
+    const { host, pathname } = new URL(address);
+    return `${withoutSlash(mirror)}/${host}${pathname}`;
   }
   // As both are written when they are asked for: without a default port, hosts in lower case.
-  const [{ href }, from] = [new URL(address), withoutSlash(new URL(beginning).href)];
-  const rest = href.slice(from.length);
-  const isBelow = href.startsWith(from) && /^(?:[/?#]|$)/.test(rest);
+  const { origin, pathname } = new URL(address);
+  const [here, from] = [`${origin}${pathname}`, withoutSlash(new URL(beginning).href)];
+  const rest = here.slice(from.length);
+  const isBelow = here.startsWith(from) && /^(?:\/|$)/.test(rest);
   return isBelow ? `${withoutSlash(place)}${rest}` : undefined;
 }
 
