@@ -1,16 +1,11 @@
 import type { TestContext } from 'node:test';
 import { startAuthority, type Authority } from '../support/authority.ts';
 
-/** An authority that ends with the test; `undefined`, and the test is skipped, where there is no `openssl`. */
-export async function authorityOf(t: TestContext): Promise<Authority | undefined> {
-  try {
-    const authority = await startAuthority();
-    t.after(() => authority.close());
-    return authority;
-  } catch (error) {
-    t.skip(`no certificates can be made here: ${String(error)}`);
-    return undefined;
-  }
+/** An authority that ends with the test. */
+export async function authorityOf(t: TestContext): Promise<Authority> {
+  const authority = await startAuthority();
+  t.after(() => authority.close());
+  return authority;
 }
 
 /** Sets variables of this process until the test has ended. */

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import test from 'node:test';
 import { promisify } from 'node:util';
 import { redirect, serve, startFaultyServer, truncate } from 'smartvm/testing';
+import { ownNetwork } from '../support/abilities.ts';
 import { authorityOf, setEnv } from './certificates.fixture.ts';
 import {
   KERNEL,
@@ -48,7 +49,6 @@ for (const [what, paths, says] of [
 
 test('N15: https stays https: a redirect to http is refused, and nothing is asked there', async (t) => {
   const authority = await authorityOf(t);
-  if (authority === undefined) return;
   setEnv(t, { SSL_CERT_FILE: authority.path });
   const secure = await startFaultyServer({ tls: await authority.issue('localhost') });
   t.after(() => secure.close());
@@ -105,13 +105,8 @@ test('N18: what is told to one origin is not told to the one it redirects to', a
   }
 });
 
-test('N19: a public host leads to no private address, however it is written', async (t) => {
+test('N19: a public host leads to no private address, however it is written', ownNetwork, async () => {
   const namespace = ['-rn', 'sh', '-c'];
-  const usable = await run('unshare', [...namespace, 'ip link set lo up']).catch((error: unknown) => error);
-  if (usable instanceof Error) {
-    t.skip(`no network namespace of one's own here: ${usable.message}`);
-    return;
-  }
   const script = new URL('public-host.worker.ts', import.meta.url).pathname;
   const inside = 'ip link set lo up && ip addr add 93.184.216.34/32 dev lo && exec "$@"';
   const { stdout } = await run('unshare', [...namespace, inside, 'sh', process.execPath, '--import', 'tsx', script]);

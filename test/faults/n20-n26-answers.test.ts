@@ -222,7 +222,6 @@ for (const [what, issue] of [
 ] as const satisfies readonly (readonly [string, (authority: Authority) => Promise<Certificate>])[]) {
   test(`N25: a certificate that ${what} proves nothing, and is not asked for twice`, async (t) => {
     const authority = await authorityOf(t);
-    if (authority === undefined) return;
     setEnv(t, { SSL_CERT_FILE: authority.path });
     const secure = await startFaultyServer({ tls: await issue(authority), files: { '/vmlinux': KERNEL } });
     t.after(() => secure.close());
@@ -238,7 +237,6 @@ for (const [what, issue] of [
 
 test('N25: a certificate of an authority that was named is good', async (t) => {
   const authority = await authorityOf(t);
-  if (authority === undefined) return;
   setEnv(t, { SSL_CERT_FILE: authority.path });
   const secure = await startFaultyServer({ tls: await authority.issue('localhost'), files: { '/vmlinux': KERNEL } });
   t.after(() => secure.close());

@@ -23,3 +23,6 @@ export function afterMounts(shell: string, command: readonly string[]): readonly
 export function readOnly(folder: string): string {
   return `mount --bind ${folder} ${folder}; mount -o remount,ro,bind ${folder}`;
 }
+
+/** For tests whose loopback has a public address. Many hosts of CI let only root have a network of its own. */
+export const ownNetwork = { skip: works('unshare', '-rnm', 'ip', 'link', 'set', 'lo', 'up') };
