@@ -64,7 +64,7 @@ says '^bundle *packed$' ensure ./packed.json --arch x86_64 --quiet
 
 # And what is not called for is not loaded: a hit unpacks nothing, starts nothing and needs no TLS.
 cat >loaded.cjs <<'JS'
-const NEEDLESS = /^NativeModule (?:https|tls|zlib|child_process)$/;
+const NEEDLESS = /^NativeModule (?:https?|net|tls|zlib|child_process)$/;
 process.on('exit', () => console.log(process.moduleLoadList.filter((name) => NEEDLESS.test(name)).join()));
 JS
 loaded=$(node -r ./loaded.cjs node_modules/smartvm/dist/cli/main.cjs ensure ./m.json --arch x86_64 --quiet | tail -1)

@@ -46,14 +46,14 @@ export function isLoopback({ hostname }: URL): boolean {
   const host = hostname.replace(/^\[|\]$|\.$/g, '');
   if (host === 'localhost' || host.endsWith('.localhost')) return true;
   const family = isIP(host);
-  return family !== 0 && LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
+  return family !== 0 && loopback().check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** True for addresses that no public host has: loopback, private, link-local, shared, multicast, reserved, unspecified. */
 export function isPrivateAddress(address: string): boolean {
   const family = isIP(address);
   if (family === 0) return false;
-  return PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  return privateNetworks().check(address, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** True when the URL names this machine, or an address that no public host has. Other names say nothing of that. */
@@ -89,13 +89,19 @@ function hasControlCharacters(text: string): boolean {
   return /[\u0000-\u001f\u007f]/.test(text);
 }
 
+/** What is made when it is asked for first: a hit in the cache asks nobody, and is not to load `node:net`. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
 function blockList(...subnets: readonly (readonly [address: string, prefix: number])[]): BlockList {
   const list = new BlockList();
   for (const [address, prefix] of subnets) list.addSubnet(address, prefix, address.includes(':') ? 'ipv6' : 'ipv4');
   return list;
 }
 
-const LOOPBACK = blockList(['127.0.0.0', 8], ['::1', 128]);
+const loopback = once(() => blockList(['127.0.0.0', 8], ['::1', 128]));
 const PRIVATE_IPV4 = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -108,17 +114,19 @@ const PRIVATE_IPV4 = [
   ['198.18.0.0', 15],
   ['224.0.0.0', 3],
 ] as const;
-const PRIVATE = blockList(
-  ...PRIVATE_IPV4,
-  // The same behind a translator of protocols (RFC 6052) and a relay (RFC 3056). The mapped ones are found as they are.
-  ...PRIVATE_IPV4.map(([address, prefix]) => [`64:ff9b::${inHex(address)}`, 96 + prefix] as const),
-  ...PRIVATE_IPV4.map(([address, prefix]) => [`2002:${inHex(address)}::`, 16 + prefix] as const),
-  ['::', 96],
-  ['64:ff9b:1::', 48],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
+const privateNetworks = once(() =>
+  blockList(
+    ...PRIVATE_IPV4,
+    // The same behind a translator of protocols (RFC 6052) and a relay (RFC 3056). The mapped ones are found as they are.
+    ...PRIVATE_IPV4.map(([address, prefix]) => [`64:ff9b::${inHex(address)}`, 96 + prefix] as const),
+    ...PRIVATE_IPV4.map(([address, prefix]) => [`2002:${inHex(address)}::`, 16 + prefix] as const),
+    ['::', 96],
+    ['64:ff9b:1::', 48],
+    ['fc00::', 7],
+    ['fe80::', 10],
+    ['fec0::', 10],
+    ['ff00::', 8],
+  ),
 );
 
 /** An IPv4 address as the groups that it takes in one of IPv6. */

@@ -1,4 +1,3 @@
-import { Connections } from './connections.ts';
 import { ParallelBody } from './parallel-body.ts';
 import type { Slots } from './slots.ts';
 import { continueStream, isStrong, openStream, type OpenedStream, type StreamOptions } from './stream.ts';
@@ -37,6 +36,8 @@ async function openInParts(
   { count, slots }: { readonly count: number; readonly slots: Slots },
 ): Promise<OpenedStream> {
   const blockBytes = Math.min(MOST_BLOCK_BYTES, Math.floor(BLOCKS_BYTES / count));
+  // It extends a class of node:http, which would be loaded with it for every artifact that is here already.
+  const { Connections } = await import('./connections.ts');
   const connections = new Connections();
   try {
     const first = await continueStream(address, { start, end: start + blockBytes, etag }, { ...options, connections });
